@@ -1,0 +1,288 @@
+"""Which tensors of a model are analog, which travel reliably, and how the analog ones become one vector.
+
+The module that owns a parameter decides, by type: Linear, convolution, embedding, recurrent and attention modules are
+analog; normalisation modules and every buffer take the reliable path (Shao, Liew, Gunduz, sec. V-B). A policy may move
+a tensor; a module of any other type that holds parameters is refused until the policy says where it goes.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from analognn.channels import checks
+
+Path = Literal["analog", "reliable"]
+Policy = Mapping[str | type[nn.Module], Path]
+"""Exact parameter name, exact module name or module type -> path. The more exact key wins."""
+
+ANALOG_MODULES: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Bilinear,
+    nn.modules.conv._ConvNd,
+    nn.Embedding,
+    nn.EmbeddingBag,
+    nn.MultiheadAttention,
+    nn.RNNBase,
+    nn.RNNCellBase,
+)
+RELIABLE_MODULES: tuple[type[nn.Module], ...] = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one analog tensor lies in the packed vector.
+
+    Args:
+        name: its name in ``model.named_parameters()``.
+        aliases: further names of the same tensor (tied weights), which travel once.
+        shape: its shape.
+        dtype: its dtype in the model.
+        start: index of its first element in the vector.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    shape: torch.Size
+    dtype: torch.dtype
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """Index after its last element."""
+        return self.start + self.shape.numel()
+
+
+@dataclass(frozen=True)
+class PackedWeights:
+    """The analog tensors of one model as one vector.
+
+    Args:
+        vector: [n], real, in the order of ``layout.slots``.
+        layout: what lies where.
+    """
+
+    vector: Tensor
+    layout: ParameterLayout
+
+    def tensors(self) -> Iterator[tuple[Slot, Tensor]]:
+        """Each slot with a view of its values in its own shape."""
+        for slot in self.layout.slots:
+            yield slot, self.vector[slot.start : slot.stop].view(slot.shape)
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """The order of a model's analog tensors and the names of its reliable ones. Make it with :meth:`from_model`.
+
+    Args:
+        slots: the analog tensors, in the order of ``named_parameters``.
+        reliable_names: parameters and persistent buffers that take the reliable path.
+        reliable_bits: bits that path carries.
+
+    >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4))
+    >>> layout = ParameterLayout.from_model(model)
+    >>> layout.analog_names, layout.numel
+    (('0.weight', '0.bias'), 40)
+    >>> layout.reliable_names[:2]
+    ('1.weight', '1.bias')
+    """
+
+    slots: tuple[Slot, ...]
+    reliable_names: tuple[str, ...]
+    reliable_bits: int
+
+    @classmethod
+    def from_model(cls, model: nn.Module, *, policy: Policy | None = None) -> ParameterLayout:
+        """Sort every tensor of ``model`` by the type of the module that owns it.
+
+        Args:
+            model: any module; tied parameters count once.
+            policy: overrides, by exact parameter name, exact module name or module type.
+
+        Raises:
+            ValueError: an unknown module type that holds parameters, a policy key that fits nothing, a tied parameter
+                whose owners disagree, or nothing left that is analog.
+        """
+        rules: Policy = policy or {}
+        owners = _owners(model)
+        _check_policy(model, rules, owners)
+        slots: list[Slot] = []
+        reliable: list[str] = []
+        bits = start = 0
+        for parameter, names in owners.values():
+            if _path(names, rules) == "analog":
+                name, *aliases = names
+                _check_parameter(name, parameter)
+                slots.append(Slot(name, tuple(aliases), parameter.shape, parameter.dtype, start))
+                start = slots[-1].stop
+            else:
+                reliable += names
+                bits += parameter.numel() * parameter.element_size() * 8
+        for name, buffer in _persistent_buffers(model):
+            reliable.append(name)
+            bits += buffer.numel() * buffer.element_size() * 8
+        if start == 0:
+            raise ValueError(
+                f"`ParameterLayout.from_model`: {type(model).__name__} has no analog parameter "
+                f"({len(reliable)} reliable tensors); pass a model with Linear, Conv or Embedding layers, or name its "
+                "analog tensors in policy={...: 'analog'}."
+            )
+        return cls(tuple(slots), tuple(reliable), bits)
+
+    @property
+    def analog_names(self) -> tuple[str, ...]:
+        """Names of the analog tensors, aliases of tied ones included."""
+        return tuple(name for slot in self.slots for name in (slot.name, *slot.aliases))
+
+    @property
+    def numel(self) -> int:
+        """Length n of the packed vector."""
+        return self.slots[-1].stop
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The smallest dtype that holds every analog tensor without rounding."""
+        return reduce(torch.promote_types, (slot.dtype for slot in self.slots))
+
+    def pack(self, model: nn.Module) -> PackedWeights:
+        """Copy the analog tensors of ``model`` into one new vector.
+
+        Raises:
+            ValueError: the model does not have this layout, or a weight is NaN or infinite.
+        """
+        parameters = self._parameters(model)
+        device = parameters[0].device
+        vector = torch.empty(self.numel, dtype=self.dtype, device=device)
+        for slot, parameter in zip(self.slots, parameters, strict=True):
+            values = parameter.detach().reshape(-1)
+            if not bool(torch.isfinite(values).all()):
+                bad = int((~torch.isfinite(values)).sum())
+                raise ValueError(
+                    f"`ParameterLayout.pack`: weights must be finite; {slot.name!r} has {bad} NaN or infinite of "
+                    f"{values.numel()} values. Repair the checkpoint before it is sent."
+                )
+            vector[slot.start : slot.stop] = values
+        return PackedWeights(vector, self)
+
+    def unpack(self, weights: PackedWeights | Tensor, model: nn.Module) -> nn.Module:
+        """A copy of ``model`` that holds ``weights`` [n] in its analog tensors; the reliable ones are as in ``model``."""
+        result = copy.deepcopy(model)
+        self.write(weights, result)
+        return result
+
+    def write(self, weights: PackedWeights | Tensor, model: nn.Module) -> None:
+        """Put ``weights`` [n] into the analog tensors of ``model`` itself.
+
+        Raises:
+            ValueError: the vector is not of length n, or the model does not have this layout.
+        """
+        vector = weights.vector if isinstance(weights, PackedWeights) else weights
+        if vector.shape != (self.numel,):
+            raise ValueError(f"`ParameterLayout` holds {self.numel} analog weights; got shape {list(vector.shape)}.")
+        with torch.no_grad():
+            for slot, parameter in zip(self.slots, self._parameters(model), strict=True):
+                parameter.copy_(vector[slot.start : slot.stop].view(slot.shape))
+
+    def _parameters(self, model: nn.Module) -> list[nn.Parameter]:
+        named = dict(model.named_parameters(remove_duplicate=False))
+        found = []
+        for slot in self.slots:
+            parameter = named.get(slot.name)
+            if parameter is None or parameter.shape != slot.shape:
+                got = "no such parameter" if parameter is None else f"shape {list(parameter.shape)}"
+                raise ValueError(
+                    f"`ParameterLayout` does not fit {type(model).__name__}: {slot.name!r} must have shape "
+                    f"{list(slot.shape)}; got {got}. Make the layout from this model."
+                )
+            found.append(parameter)
+        return found
+
+
+Owners = dict[int, tuple[nn.Parameter, dict[str, tuple[str, nn.Module]]]]
+
+
+def _owners(model: nn.Module) -> Owners:
+    """id -> (parameter, {name: (module name, owning module)}), in model order, tied parameters together."""
+    owners: Owners = {}
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for local, parameter in module.named_parameters(recurse=False):
+            name = f"{prefix}.{local}" if prefix else local
+            owners.setdefault(id(parameter), (parameter, {}))[1][name] = (prefix, module)
+    return owners
+
+
+def _persistent_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for prefix, module in model.named_modules():
+        for local, buffer in module.named_buffers(recurse=False):
+            if local not in module._non_persistent_buffers_set:
+                yield f"{prefix}.{local}" if prefix else local, buffer
+
+
+def _path(names: Mapping[str, tuple[str, nn.Module]], rules: Policy) -> Path:
+    """The path of one parameter, agreed by all its owners; a rule by exact name settles it."""
+    for name in names:
+        if name in rules:
+            return rules[name]
+    paths = {name: _path_of_owner(name, *owner, rules) for name, owner in names.items()}
+    if len(set(paths.values())) > 1:
+        raise ValueError(
+            f"`ParameterLayout.from_model`: tied parameter is {' but '.join(f'{p} as {n!r}' for n, p in paths.items())}; "
+            "settle it with policy={name: 'analog'} or policy={name: 'reliable'}."
+        )
+    return next(iter(paths.values()))
+
+
+def _path_of_owner(name: str, module_name: str, module: nn.Module, rules: Policy) -> Path:
+    if module_name in rules:
+        return rules[module_name]
+    for cls in type(module).__mro__:
+        if cls in rules:
+            return rules[cls]
+    if isinstance(module, RELIABLE_MODULES):
+        return "reliable"
+    if isinstance(module, ANALOG_MODULES):
+        return "analog"
+    kind = type(module).__name__
+    raise ValueError(
+        f"`ParameterLayout.from_model`: no rule for parameter {name!r} of module type {kind}; say where it goes with "
+        f"policy={{{kind}: 'analog'}} or policy={{{kind}: 'reliable'}}."
+    )
+
+
+def _check_policy(model: nn.Module, rules: Policy, owners: Owners) -> None:
+    parameters = {name for _, names in owners.values() for name in names}
+    modules = dict(model.named_modules(remove_duplicate=False))
+    for key, path in rules.items():
+        checks.choice("ParameterLayout.from_model", f"policy[{key!r}]", path, ("analog", "reliable"))
+        if isinstance(key, type):
+            known = any(isinstance(module, key) for module in modules.values())
+        else:
+            known = key in parameters or key in modules
+        if not known:
+            hint = checks.nearest(key, [*parameters, *modules]) if isinstance(key, str) else ""
+            raise ValueError(
+                f"`ParameterLayout.from_model(policy=...)`: {key!r} is no parameter, module or module type of "
+                f"{type(model).__name__}.{hint}"
+            )
+
+
+def _check_parameter(name: str, parameter: nn.Parameter) -> None:
+    if isinstance(parameter, nn.UninitializedParameter):
+        raise ValueError(f"`ParameterLayout.from_model`: {name!r} is not initialised; run the model on one input first.")
+    if not parameter.is_floating_point():
+        raise ValueError(
+            f"`ParameterLayout.from_model`: analog parameter {name!r} must be real and floating; got {parameter.dtype}. "
+            f"Put it on the reliable path with policy={{{name!r}: 'reliable'}}."
+        )

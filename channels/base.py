@@ -1,0 +1,121 @@
+"""The noun every medium shares: a real vector goes in, a :class:`Received` comes out.
+
+    r = w + z,    E[z] = 0,    Var[z_i] = noise_var_i
+
+A channel normalises, maps, precodes and equalises as it likes, but what it returns is in the units of its input
+(unit gain) and travels with the noise variance per real value and with where that variance was learned.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from . import checks
+
+Source = Literal["exact", "side-information", "estimated"]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one transmission cost.
+
+    Args:
+        channel_uses: complex channel uses (symbols on air), pilots included.
+        energy: transmitted energy, in units of the average energy of one data symbol.
+        outage: fraction of the data positions left unused or erased because the channel was too weak there.
+        retransmissions: blocks sent again.
+        side_info_bits: bits sent over the reliable path so that the values can be read.
+        tiles: crossbar tiles programmed.
+    """
+
+    channel_uses: int = 0
+    energy: float = 0.0
+    outage: float = 0.0
+    retransmissions: int = 0
+    side_info_bits: int = 0
+    tiles: int = 0
+
+
+@dataclass(frozen=True)
+class Received:
+    """A vector after its medium: never an estimate without its variance and its provenance.
+
+    Args:
+        values: [..., n], real, in the units of what was sent (unit gain). Finite also where a value was erased.
+        noise_var: variance of ``values`` - sent per real value, >= 0: one number, or a tensor that broadcasts to
+            ``values``. ``inf`` marks an erased value.
+        source: how the receiver knows ``noise_var``: "exact" (a property of the medium), "side-information"
+            (sent over the reliable path) or "estimated" (from what was received).
+        usage: what it cost.
+
+    Raises:
+        ValueError: a negative or NaN variance, one of the wrong shape, or an unknown source.
+
+    >>> Received(torch.zeros(3), noise_var=0.01, source="exact").noise_var
+    0.01
+    """
+
+    values: Tensor
+    noise_var: float | Tensor
+    source: Source
+    usage: Usage = field(default_factory=Usage)
+
+    def __post_init__(self) -> None:
+        checks.choice("Received", "source", self.source, get_args(Source))
+        variance = torch.as_tensor(self.noise_var)
+        if not bool((variance >= 0).all()):  # false for NaN too
+            raise ValueError(f"`Received(noise_var=...)` must be >= 0 and not NaN; got {variance.min().item()!r}.")
+        try:
+            shape = torch.broadcast_shapes(variance.shape, self.values.shape)
+        except RuntimeError:
+            shape = torch.Size([-1])
+        if shape != self.values.shape:
+            raise ValueError(
+                f"`Received(noise_var=...)` must be one number or broadcast to the values' shape "
+                f"{list(self.values.shape)}; got shape {list(variance.shape)}."
+            )
+
+
+class Channel(ABC):
+    """A medium for one real vector. Subclass as a frozen dataclass whose fields are its parameters."""
+
+    @abstractmethod
+    def transmit(self, x: Tensor, *, generator: torch.Generator) -> Received:
+        """Send ``x``.
+
+        Args:
+            x: [..., n], real, finite; each vector along the last axis is one transmission. Never changed.
+            generator: the only source of randomness; the same state gives the same bits.
+
+        Returns:
+            ``values`` with the shape, dtype and device of ``x``.
+        """
+
+
+class MultipleAccess(ABC):
+    """A medium that many share at once: the receiver gets the sum of what was sent."""
+
+    @abstractmethod
+    def superpose(self, x: Tensor, *, generator: torch.Generator) -> Received:
+        """Send the ``k`` rows of ``x`` at the same time.
+
+        Args:
+            x: [k, n], real, finite; row m is what device m sends. Never changed.
+            generator: the only source of randomness.
+
+        Returns:
+            ``values`` [n], the sum over the k devices plus noise; ``noise_var`` refers to that sum.
+        """
+
+
+def standard_normal(x: Tensor, generator: torch.Generator) -> Tensor:
+    """N(0, 1) in the shape, dtype and device of ``x``.
+
+    Drawn on the generator's device, so that one CPU generator gives the same bits wherever the weights lie.
+    """
+    return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

@@ -1,0 +1,79 @@
+"""Argument checks that all answer alike: owner, parameter, bound, value.
+
+`Awgn(noise_var=...)` must be a finite number >= 0; got -1.0.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def real(
+    owner: str, name: str, value: object, *, ge: float = -math.inf, gt: float = -math.inf, le: float = math.inf
+) -> None:
+    """Raise unless ``value`` is a finite number with ``ge <= value <= le`` and ``value > gt``.
+
+    Raises:
+        TypeError: ``value`` is not an int or a float (text, a bool, a tensor).
+        ValueError: ``value`` is not finite or outside the bounds.
+    """
+    bounds = [f"> {gt:g}"] * (gt > -math.inf) + [f">= {ge:g}"] * (ge > -math.inf) + [f"<= {le:g}"] * (le < math.inf)
+    wanted = " ".join(["a finite number", " and ".join(bounds)]).strip()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"`{owner}({name}=...)` must be {wanted}; got {value!r} ({type(value).__name__}).")
+    if not math.isfinite(value) or not ge <= value <= le or not value > gt:
+        raise ValueError(f"`{owner}({name}=...)` must be {wanted}; got {value!r}.")
+
+
+def integer(owner: str, name: str, value: object, *, ge: int) -> None:
+    """Raise unless ``value`` is an int ``>= ge``.
+
+    Raises:
+        TypeError: ``value`` is not an int.
+        ValueError: ``value`` is too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{owner}({name}=...)` must be an integer >= {ge}; got {value!r} ({type(value).__name__}).")
+    if value < ge:
+        raise ValueError(f"`{owner}({name}=...)` must be an integer >= {ge}; got {value!r}.")
+
+
+def choice(owner: str, name: str, value: object, allowed: Iterable[str]) -> None:
+    """Raise ``ValueError`` unless ``value`` is one of ``allowed``; the message names the nearest."""
+    options = list(allowed)
+    if value not in options:
+        raise ValueError(
+            f"`{owner}({name}=...)` must be one of {', '.join(options)}; got {value!r}.{nearest(str(value), options)}"
+        )
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """`` Did you mean 'x'?`` for the option nearest to ``word``, or an empty text.
+
+    >>> nearest("kapa", ["kappa", "betas"])
+    " Did you mean 'kappa'?"
+    """
+    close = difflib.get_close_matches(word, list(options), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def signal(owner: str, x: Tensor, *, name: str = "x") -> None:
+    """Raise unless ``x`` [..., n] is a real, floating, finite tensor with n >= 1.
+
+    Raises:
+        TypeError: not a floating tensor.
+        ValueError: no elements, or NaN or infinite values.
+    """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"`{owner}` needs {name}[..., n] as a real floating-point tensor; got {kind}.")
+    if x.ndim == 0 or x.numel() == 0:
+        raise ValueError(f"`{owner}` needs {name}[..., n] with n >= 1; got shape {list(x.shape)}.")
+    if not bool(torch.isfinite(x).all()):
+        bad = int((~torch.isfinite(x)).sum())
+        raise ValueError(f"`{owner}` needs finite {name}; got {bad} NaN or infinite of {x.numel()} values.")
