@@ -167,7 +167,7 @@ class ParameterLayout:
         vector = torch.empty(self.numel, dtype=self.dtype, device=device)
         for slot, parameter in zip(self.slots, parameters, strict=True):
             values = parameter.detach().reshape(-1)
-            if not bool(torch.isfinite(values).all()):
+            if not checks.all_finite(values):
                 bad = int((~torch.isfinite(values)).sum())
                 raise ValueError(
                     f"`ParameterLayout.pack`: weights must be finite; {slot.name!r} has {bad} NaN or infinite of "

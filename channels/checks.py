@@ -74,6 +74,11 @@ def signal(owner: str, x: Tensor, *, name: str = "x") -> None:
         raise TypeError(f"`{owner}` needs {name}[..., n] as a real floating-point tensor; got {kind}.")
     if x.ndim == 0 or x.numel() == 0:
         raise ValueError(f"`{owner}` needs {name}[..., n] with n >= 1; got shape {list(x.shape)}.")
-    if not bool(torch.isfinite(x).all()):
+    if not all_finite(x):
         bad = int((~torch.isfinite(x)).sum())
         raise ValueError(f"`{owner}` needs finite {name}; got {bad} NaN or infinite of {x.numel()} values.")
+
+
+def all_finite(x: Tensor) -> bool:
+    """Whether ``x`` holds no NaN and no infinity, found without memory of the size of ``x``."""
+    return x.numel() == 0 or all(math.isfinite(extreme) for extreme in x.aminmax())  # NaN propagates to both

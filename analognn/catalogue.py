@@ -1,0 +1,34 @@
+"""What there is to choose from, by name: what ``analognn list`` prints."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from analognn import backends, data, models
+from analognn.channels import Channel
+from analognn.denoise import DENOISERS
+from analognn.experiments import shipped
+
+Item = dict[str, Any]
+
+
+def catalogue() -> dict[str, dict[str, Item]]:
+    """Kind -> name -> {"summary": one line, "parameters": {name: default}}; scenarios, models and data have no parameters."""
+    media = {name: backends.load(name) for name in backends.entries()}
+    channels = {name: made for name, made in media.items() if isinstance(made, type) and issubclass(made, Channel)}
+    return {
+        "backends": {name: _described(made) for name, made in media.items() if name not in channels},
+        "channels": {name: _described(made) for name, made in channels.items()},
+        "denoisers": {name: _described(made) for name, made in DENOISERS.items()},
+        "models": {name: {"summary": text} for name, text in models.describe().items()},
+        "data sets": {name: {"summary": text} for name, text in data.describe().items()},
+        "scenarios": {name: {"summary": summary} for name, summary in shipped().items()},
+    }
+
+
+def _described(made: Callable[..., object]) -> Item:
+    parameters = inspect.signature(made).parameters.values()
+    defaults = {p.name: "required" if p.default is p.empty else p.default for p in parameters}
+    return {"summary": (inspect.getdoc(made) or "").partition("\n")[0], "parameters": defaults}

@@ -1,0 +1,261 @@
+"""The command ``analognn``. Exit codes: 0 done, 1 a trial failed or the installation is broken, 2 bad usage.
+
+Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import click
+
+from analognn import __version__
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from analognn.experiments import RunResult, Scenario
+    from analognn.experiments.summary import Estimate, Summary
+
+P = ParamSpec("P")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="analognn")
+def main() -> None:
+    """Neural-network weights through imperfect media: measured as noise, denoised, judged by accuracy."""
+
+
+def _refuses_bad_input(command: Callable[P, None]) -> Callable[P, None]:
+    """Bad input becomes one line on standard error and exit code 2."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ValueError, TypeError, FileNotFoundError) as error:
+            click.echo(f"Error: {error}", err=True)
+            raise SystemExit(2) from None
+
+    return wrapped
+
+
+def _run_options(command: Callable[P, None]) -> Callable[P, None]:
+    """The options that `run` and `sweep` share."""
+    options = [
+        click.argument("scenario", default="default"),
+        click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder [runs/NAME]."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. denoiser.kappa=40."),
+        click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache]."),
+        click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True),
+        click.option("--workers", type=click.IntRange(min=1), help="Processes [one a core; one on a GPU]."),
+        click.option("--download", is_flag=True, help="Fetch missing data and checkpoints first."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_run_options
+@_refuses_bad_input
+def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
+    """Run SCENARIO (a name that `list` prints, or a TOML file), or go on where it stopped.
+
+    Writes results.sqlite, results.csv, summary.json and accuracy_vs_wnr.png into the run folder.
+    """
+    from analognn.experiments import Scenario
+
+    result = _run(Scenario.named(scenario, overrides), out, **options)
+    _console_print(_results_table(result.summary))
+    _finish(result.folder, result.failures)
+
+
+@main.command()
+@_run_options
+@click.option("--over", multiple=True, required=True, metavar="KEY=[V, ...]", help="Axis, e.g. denoiser.kappa=[10,40].")
+@_refuses_bad_input
+def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tuple[str, ...], **options: Any) -> None:
+    """Run SCENARIO once for every combination of the --over values, each in a folder of its own."""
+    from analognn.experiments import Scenario
+
+    variants = {}
+    for combination in itertools.product(*(_axis(text) for text in over)):
+        variants[",".join(combination)] = Scenario.named(scenario, (*overrides, *combination))
+    folder = out or Path("runs") / f"{next(iter(variants.values())).name}-sweep"
+    failures: list[str] = []
+    for name, variant in variants.items():
+        click.echo(name)
+        result = _run(variant, folder / name, **options)
+        _console_print(_results_table(result.summary))
+        failures += result.failures
+    _finish(folder, failures)
+
+
+@main.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, with parameters.")
+@_refuses_bad_input
+def list_(as_json: bool) -> None:
+    """Name the backends, channels, denoisers, models, data sets and scenarios there are."""
+    from analognn.catalogue import catalogue
+
+    found = catalogue()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for kind, items in found.items():
+        click.secho(kind, bold=True)
+        for name, item in items.items():
+            click.echo(f"  {name:<22} {item['summary']}")
+            for parameter, default in item.get("parameters", {}).items():
+                click.echo(f"  {'':<22}   {parameter} = {default}")
+
+
+@main.group()
+def show() -> None:
+    """Print a run's table, or a scenario."""
+
+
+@show.command("run")
+@click.argument("folder", type=click.Path(path_type=Path))
+@_refuses_bad_input
+def show_run(folder: Path) -> None:
+    """Print the table of the run in FOLDER."""
+    from analognn.experiments import Store, summarise
+
+    _console_print(_results_table(summarise(Store(folder))))
+
+
+@show.command("scenario")
+@click.argument("scenario", default="default")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override first.")
+@_refuses_bad_input
+def show_scenario(scenario: str, overrides: tuple[str, ...]) -> None:
+    """Print SCENARIO as TOML: a file to change and run."""
+    from analognn.experiments import Scenario
+
+    click.echo(Scenario.named(scenario, overrides).to_toml(), nl=False)
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_refuses_bad_input
+def plot(folders: tuple[Path, ...]) -> None:
+    """Draw accuracy_vs_wnr.png again for the runs in FOLDERS."""
+    from analognn import plots
+
+    for folder in folders:
+        click.echo(plots.draw(folder))
+
+
+@main.command()
+def doctor() -> None:
+    """Say whether the installed libraries fit together; exit code 1 where they do not."""
+    from analognn.compat import diagnose
+
+    findings = diagnose()
+    for finding in findings:
+        mark = click.style("ok ", fg="green") if not finding.problem else click.style("BAD", fg="red")
+        click.echo(f"{mark} {finding.name:<24} {finding.found}")
+        if finding.problem:
+            click.echo(f"    {finding.problem}")
+    if any(finding.problem for finding in findings):
+        raise SystemExit(1)
+
+
+def _run(
+    scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: int | None, download: bool
+) -> RunResult:
+    from analognn import models
+    from analognn import data as data_sets
+    from analognn.experiments import run as run_scenario
+
+    if download:
+        models.load(scenario.model, data_dir=data, download=True)
+        data_sets.load(models.spec(scenario.model).dataset, data_dir=data, download=True)
+    with _progress_bar(scenario.name) as progress:
+        return run_scenario(scenario, out, data_dir=data, device=device, workers=workers, progress=progress)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"))
+    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()) as bar:
+        task = bar.add_task(f"{title}: loading", total=None)
+        yield lambda done, total: bar.update(task, description=title, completed=done, total=total)
+
+
+def _axis(text: str) -> list[str]:
+    """``key=[1, 2]`` -> ["key=1", "key=2"]."""
+    key, _, values = text.partition("=")
+    try:
+        parsed = tomllib.loads(f"value = {values}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = None
+    if not key or not isinstance(parsed, list) or not parsed:
+        raise ValueError(f"`--over` needs KEY=[V, ...] with one value at least, as TOML; got {text!r}.")
+    return [f"{key}={json.dumps(value)}" for value in parsed]
+
+
+def _results_table(summary: Summary) -> Table:
+    from rich.table import Table
+
+    clean = f"{summary.clean:.2%}" if summary.clean is not None else "not yet known"
+    names = summary.scenario.denoiser.names
+    table = Table(title=f"{summary.scenario.model}: test accuracy, 95 % interval (without noise {clean})")
+    for column in ("medium", "point", "WNR [dB]"):
+        table.add_column(column, justify="right" if "WNR" in column else "left")
+    for name in names:
+        table.add_column(f"{name} [%]", justify="right")
+        if name != "ml" and "ml" in names:
+            table.add_column("over ml [points]", justify="right")
+    last = ""
+    for (medium, _), group in itertools.groupby(summary.entries, key=lambda e: (e.medium, json.dumps(e.point))):
+        entries = list(group)
+        if last and medium != last:
+            table.add_section()
+        last = medium
+        cells = [medium, " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in entries[0].point.items())]
+        cells.append("inf" if entries[0].wnr_db is None else f"{entries[0].wnr_db:.1f}")
+        for entry in entries:
+            cells.append(_percent(entry.accuracy))
+            if entry.denoiser != "ml" and entry.gain_over_ml is not None:
+                cells.append(_percent(entry.gain_over_ml, sign="+"))
+        table.add_row(*cells)
+    return table
+
+
+def _percent(value: Estimate, *, sign: str = "") -> str:
+    half = f" ± {100 * (value.high - value.mean):.1f}" if value.high is not None else ""
+    return f"{100 * value.mean:{sign}.1f}{half}"
+
+
+def _console_print(table: Table) -> None:
+    from rich.console import Console
+
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 150)
+
+
+def _finish(folder: Path, failures: tuple[str, ...] | list[str]) -> None:
+    from analognn import plots
+    from analognn.experiments.store import FILE
+
+    for run_folder in [folder, *folder.iterdir()]:
+        if (run_folder / FILE).is_file():
+            plots.draw(run_folder)
+    for failure in failures:
+        click.echo(f"Failed: {failure}", err=True)
+    if failures:
+        click.echo(f"{len(failures)} noise draws failed; the same command tries them again.", err=True)
+        raise SystemExit(1)
+    click.echo(f"Records, table and picture are in {folder}/")

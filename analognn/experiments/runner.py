@@ -1,0 +1,160 @@
+"""Runs the trials of a scenario that are not done yet, here or on worker processes, with the same bits either way.
+
+Each worker computes on one PyTorch thread (the order of a sum depends on the number of threads) and commits its records
+itself, so that nothing waits in memory for the end of the run.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import joblib
+import torch
+
+from analognn.evaluate import resolve_device
+from analognn.experiments.scenario import Scenario
+from analognn.experiments.store import Store
+from analognn.experiments.summary import Summary, summarise, write_summary
+from analognn.experiments.trial import Reception, Workspace, denoisers, prepare, receptions, run_trials
+
+Progress = Callable[[int, int], None]
+"""Called with (trials done, trials in all) at the start and as trials end."""
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Args:
+        folder: the run folder.
+        summary: of all records in it.
+        failures: one text a draw that failed, with its traceback; its trials are not recorded and run again next time.
+    """
+
+    folder: Path
+    summary: Summary
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The trials still to do on one noise draw."""
+
+    reception: Reception
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where and from what a worker computes; small, so that it travels to every worker."""
+
+    scenario: Scenario
+    folder: Path
+    data_dir: Path | None
+    device: str
+
+
+def run(
+    scenario: Scenario,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Run what is not done yet and write ``summary.json`` and ``results.csv`` beside ``results.sqlite``.
+
+    Args:
+        scenario: what to run.
+        out: the run folder, ``runs/NAME`` by default. One that holds part of the same scenario is resumed.
+        data_dir: data and checkpoints; by default ANALOGNN_DATA, else the user's cache directory.
+        device: "auto", "cpu" or "cuda".
+        workers: processes; by default one a core on the CPU and one on a GPU. 1 computes in this process.
+        progress: told as trials end.
+
+    Raises:
+        ValueError: the scenario does not fit its model, data or media, or ``out`` holds another scenario.
+        FileNotFoundError: data set or checkpoint not there.
+    """
+    folder = Path(out) if out is not None else Path("runs") / scenario.name
+    resolved = resolve_device(device)
+    place = _Place(scenario, folder, Path(data_dir) if data_dir is not None else None, str(resolved))
+    _workspace(place)  # checks everything before the folder is touched
+    store = Store.create(folder, scenario)
+    jobs = _pending(store, scenario)
+    count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
+    failures = _execute(place, jobs, min(count, len(jobs)), progress or (lambda _done, _total: None))
+    store.export_csv()
+    write_summary(store)
+    return RunResult(folder, summarise(store), tuple(failures))
+
+
+def _pending(store: Store, scenario: Scenario) -> list[_Job]:
+    done = {record.key for record in store.records()}
+    jobs = []
+    for reception in receptions(scenario):
+        names = tuple(n for n in denoisers(scenario, reception) if (*vars(reception).values(), n) not in done)
+        if names:
+            jobs.append(_Job(reception, names))
+    return jobs
+
+
+def _execute(place: _Place, jobs: list[_Job], workers: int, progress: Progress) -> list[str]:
+    total = sum(len(denoisers(place.scenario, reception)) for reception in receptions(place.scenario))
+    done = total - sum(len(job.names) for job in jobs)
+    progress(done, total)
+    failures = []
+    for finished, failure in _outcomes(place, jobs, workers):
+        done += finished
+        progress(done, total)
+        failures += [failure] if failure else []
+    return failures
+
+
+def _outcomes(place: _Place, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
+    if workers <= 1:
+        return (_run_job(place, job) for job in jobs)
+    pool = joblib.Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", batch_size=1)
+    outcomes: Iterable[tuple[int, str]] = pool(joblib.delayed(_run_job)(place, job) for job in jobs)
+    return outcomes
+
+
+def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
+    """Trials committed, and the traceback of the one that failed (or an empty text)."""
+    store = Store(place.folder)
+    committed = 0
+    try:
+        with _one_thread():
+            for record in run_trials(_workspace(place), place.scenario, job.reception, job.names):
+                store.put(record)
+                committed += 1
+    except Exception:
+        r = job.reception
+        return committed, f"{r.medium} {r.point} seed {r.seed}:\n{traceback.format_exc()}"
+    return committed, ""
+
+
+@lru_cache(maxsize=1)
+def _cached_workspace(scenario_toml: str, data_dir: Path | None, device: str) -> Workspace:
+    return prepare(Scenario.from_toml(scenario_toml), data_dir=data_dir, device=device)
+
+
+def _workspace(place: _Place) -> Workspace:
+    return _cached_workspace(place.scenario.to_toml(), place.data_dir, place.device)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,144 @@
+"""From records to one entry a point: mean accuracy over the noise draws, with intervals.
+
+    accuracy        a = mean(a_i),   a +- t_{0.975, n-1} s / sqrt(n)          Student's t over n independent draws
+    gain over ML    the same on the differences a_i - a_i(ML), which share draw and data
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import platform
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from analognn import compat
+from analognn.experiments.scenario import Point, Scenario
+from analognn.experiments.store import Store
+from analognn.experiments.trial import CLEAN, Record
+from analognn.files import replacing
+
+FILE = "summary.json"
+_LIBRARIES = ("analognn", "torch", "torchvision", "aihwkit", "sionna", "numpy")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its 95 % interval; low and high are None where one draw leaves nothing to estimate them from.
+
+    >>> estimate([0.5, 0.7]).mean
+    0.6
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One medium, point and denoiser over all its draws.
+
+    Args:
+        medium: label in the scenario.
+        backend: name of the medium.
+        point: swept parameters.
+        denoiser: name.
+        seeds: noise draws.
+        accuracy: on the test data.
+        gain_over_ml: paired difference of accuracies; None where ML is not among the denoisers.
+        wnr_db: mean effective WNR over the draws [dB]; None where it is infinite.
+    """
+
+    medium: str
+    backend: str
+    point: Point
+    denoiser: str
+    seeds: int
+    accuracy: Estimate
+    gain_over_ml: Estimate | None
+    wnr_db: float | None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run found.
+
+    Args:
+        scenario: that was run.
+        clean: accuracy of the model before any medium; None until that trial is done.
+        entries: in the order of the scenario.
+    """
+
+    scenario: Scenario
+    clean: float | None
+    entries: tuple[Entry, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in ``summary.json``."""
+        return {
+            "scenario": self.scenario.to_dict(),
+            "scenario_hash": self.scenario.hash,
+            "clean_accuracy": self.clean,
+            "entries": [dataclasses.asdict(entry) for entry in self.entries],
+            "versions": {"python": platform.python_version()} | {name: compat.installed(name) for name in _LIBRARIES},
+        }
+
+
+def summarise(store: Store) -> Summary:
+    """Group the records of a run; points still unfinished count with the draws there are."""
+    scenario = store.scenario
+    groups: defaultdict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in store.records():
+        groups[record.medium, record.point, record.denoiser].append(record)
+    clean = groups.get((CLEAN, "{}", "none"))
+    entries = []
+    for label, medium in scenario.media.items():
+        for point in medium.points():
+            for denoiser in scenario.denoiser.names:
+                key = label, json.dumps(point, sort_keys=True)
+                if records := groups.get((*key, denoiser)):
+                    entries.append(_entry(point, records, groups.get((*key, "ml"), [])))
+    return Summary(scenario, clean[0].correct / clean[0].total if clean else None, tuple(entries))
+
+
+def write_summary(store: Store) -> Path:
+    """Write ``summary.json`` into the run folder, whole or not at all."""
+    text = json.dumps(summarise(store).to_dict(), indent=2, allow_nan=False)
+    with replacing(store.folder / FILE) as part:
+        part.write_text(text + "\n", encoding="utf-8")
+    return store.folder / FILE
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % interval of independent values."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return Estimate(mean, None, None)
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry:
+    ml = {record.seed: record.correct / record.total for record in baseline}
+    accuracy = {record.seed: record.correct / record.total for record in records}
+    paired = [accuracy[seed] - ml[seed] for seed in accuracy if seed in ml]
+    wnr_db = statistics.fmean(record.wnr_db for record in records if record.wnr_db is not None)
+    first = records[0]
+    return Entry(
+        medium=first.medium,
+        backend=first.backend,
+        point=point,
+        denoiser=first.denoiser,
+        seeds=len(records),
+        accuracy=estimate(list(accuracy.values())),
+        gain_over_ml=estimate(paired) if paired else None,
+        wnr_db=wnr_db if math.isfinite(wnr_db) else None,
+    )
