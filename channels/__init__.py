@@ -2,5 +2,19 @@
 
 from .awgn import Awgn, AwgnMultipleAccess
 from .base import Channel, MultipleAccess, Received, Source, Usage
+from .fading import Fading
+from .grid import Grid
+from .ofdm import Ofdm
 
-__all__ = ["Awgn", "AwgnMultipleAccess", "Channel", "MultipleAccess", "Received", "Source", "Usage"]
+__all__ = [
+    "Awgn",
+    "AwgnMultipleAccess",
+    "Channel",
+    "Fading",
+    "Grid",
+    "MultipleAccess",
+    "Ofdm",
+    "Received",
+    "Source",
+    "Usage",
+]
