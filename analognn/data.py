@@ -9,7 +9,7 @@ Pixels stay raw here. Scaling and normalisation belong to the checkpoint that wa
 
 Validation examples of CIFAR-10 and MNIST are the last 5,000 of the published training set, without augmentation. The
 published checkpoints were trained on all of it, so they have seen them: what is chosen on this set is chosen on images
-the network knows, as in Shao, Liew, Gunduz, "Denoising Noisy Neural Networks", sec. V. The test set was never seen.
+the network knows, as in the code of Shao, Liew, Gunduz, "Denoising Noisy Neural Networks". They never saw the test set.
 
 Files lie under one folder: the argument ``data_dir``, else the environment variable ANALOGNN_DATA, else
 ``$XDG_CACHE_HOME/analognn`` (``~/.cache/analognn``). Nothing is downloaded unless asked for.
