@@ -1,6 +1,15 @@
 """Analog in-memory hardware: weights as conductances on crossbar tiles, through IBM aihwkit's measured noise models."""
 
 from .crossbar import Crossbar, DriftCompensation, WeightScaling
-from .media import Pcm
+from .media import Hermes, Pcm, ReRamCmo, ReRamWan2022, StateIndependent
 
-__all__ = ["Crossbar", "DriftCompensation", "Pcm", "WeightScaling"]
+__all__ = [
+    "Crossbar",
+    "DriftCompensation",
+    "Hermes",
+    "Pcm",
+    "ReRamCmo",
+    "ReRamWan2022",
+    "StateIndependent",
+    "WeightScaling",
+]

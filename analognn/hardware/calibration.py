@@ -17,8 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-PILOT, SAMPLES = 1024, 8192
-"""Weights sent for the first guess of s_z^2 and g (only c depends on it) and for the result."""
+PASSES = (1024, 1024, 8192)
+"""Weights sent for the first guesses of s_z^2 and g (only c depends on them) and for the result."""
 Medium = Callable[[Tensor], Tensor]
 """Programs and reads a tile [out, in] in units of its scale."""
 
@@ -27,7 +27,8 @@ def residual_variance(medium: Medium, read: Tensor, scale: Tensor) -> float:
     """Noise variance of one tile, per real weight, in squared units of the weights.
 
     The sample is every so many rows and columns; a small tile is sent several times. Standard error from 8192 weights:
-    sqrt((kurtosis - 1) / 8192), 2 to 3 % for PCM; the bias is within 5 % from a WNR of 5 dB on.
+    sqrt((kurtosis - 1) / 8192), 2 to 4 %. Measured bias, PCM with Gaussian weights: -0.15 dB at a WNR of 15 dB, -0.4 dB
+    at 6 dB; Laplace weights 0.3 dB lower; within 0.6 dB for all media up to a year.
 
     Args:
         medium: what the tile went through.
@@ -37,7 +38,7 @@ def residual_variance(medium: Medium, read: Tensor, scale: Tensor) -> float:
     spread = read.var(correction=0).clamp_min(torch.finfo(read.dtype).tiny)
     anchors = _anchors(read)
     gain, noise_var = torch.ones_like(spread), torch.zeros_like(spread)
-    for samples in (PILOT, SAMPLES):
+    for samples in PASSES:
         rows, columns = _sample(read.shape, samples, read.device)
         c = (1 - noise_var / spread).clamp_min(0).sqrt() / gain.clamp_min(0.1)
         u = (read.mean() + c * (read[rows][:, columns] - read.mean())).clamp(-1, 1)

@@ -89,7 +89,7 @@ class Crossbar(Backend):
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
-        self._check_time(self.t_inference)
+        self.check_time(self.t_inference)
         checks.integer(owner, "tile_size", self.tile_size, ge=1)
         checks.integer(owner, "copies", self.copies, ge=1)
         checks.choice(owner, "drift_compensation", self.drift_compensation, get_args(DriftCompensation))
@@ -103,10 +103,11 @@ class Crossbar(Backend):
         object.__setattr__(self, "f_lst", tuple(map(float, self.f_lst)))  # a list from TOML: keep the object hashable
 
     @abstractmethod
-    def _noise_model(self) -> NoiseModel:
+    def noise_model(self) -> NoiseModel:
         """The noise model with these parameters. Called once per transmission, after aihwkit was checked."""
 
-    def _check_time(self, t_inference: float) -> None:
+    def check_time(self, t_inference: float) -> None:
+        """Raise unless the devices can be read at ``t_inference`` [s]."""
         checks.real(type(self).__name__, "t_inference", t_inference, ge=0)
 
     def receive(self, packed: PackedWeights, *, generator: torch.Generator) -> Received:
@@ -126,13 +127,13 @@ class Crossbar(Backend):
         """
         owner = type(self).__name__
         for t in times:
-            self._check_time(t)
+            self.check_time(t)
         checks.signal(f"{owner}.receive", packed.vector, name="weights")
         require_aihwkit()
         readings = [Reading(t, packed.vector.clone(), torch.zeros_like(packed.vector)) for t in times]
         tiles = bits = 0
         with seeded(packed.vector.device, generator):
-            model = self._noise_model()
+            model = self.noise_model()
             for slot, tensor in packed.tensors():
                 if self.digital_bias and tensor.ndim < 2:
                     bits += tensor.numel() * tensor.element_size() * 8
