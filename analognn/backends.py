@@ -69,7 +69,9 @@ def entries() -> dict[str, EntryPoint]:
     for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
         other = found.setdefault(entry.name, entry)
         if other.value != entry.value:
-            raise ValueError(f"Two installed packages register the backend {entry.name!r}: {other.value}, {entry.value}.")
+            raise ValueError(
+                f"Two installed packages register the backend {entry.name!r}: {other.value}, {entry.value}."
+            )
     return found
 
 
@@ -98,6 +100,8 @@ def create(name: str, **parameters: Any) -> Backend:
     valid = list(inspect.signature(factory).parameters)
     for key in parameters:
         if key not in valid:
-            raise ValueError(f"Backend {name!r} has no parameter {key!r}; it has {', '.join(valid)}.{checks.nearest(key, valid)}")
+            raise ValueError(
+                f"Backend {name!r} has no parameter {key!r}; it has {', '.join(valid)}.{checks.nearest(key, valid)}"
+            )
     made = factory(**parameters)
     return ChannelBackend(made) if isinstance(made, Channel) else made

@@ -15,7 +15,7 @@ Item = dict[str, Any]
 
 
 def catalogue() -> dict[str, dict[str, Item]]:
-    """Kind -> name -> {"summary": one line, "parameters": {name: default}}; scenarios, models and data have no parameters."""
+    """Kind -> name -> {"summary": one line, "parameters": {name: default}}, the second where there are any."""
     media = {name: backends.load(name) for name in backends.entries()}
     channels = {name: made for name, made in media.items() if isinstance(made, type) and issubclass(made, Channel)}
     return {

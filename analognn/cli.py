@@ -52,7 +52,9 @@ def _run_options(command: Callable[P, None]) -> Callable[P, None]:
     options = [
         click.argument("scenario", default="default"),
         click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder [runs/NAME]."),
-        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. denoiser.kappa=40."),
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. denoiser.kappa=40."
+        ),
         click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache]."),
         click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True),
         click.option("--workers", type=click.IntRange(min=1), help="Processes [one a core; one on a GPU]."),
@@ -67,7 +69,9 @@ def _run_options(command: Callable[P, None]) -> Callable[P, None]:
 @_run_options
 @_refuses_bad_input
 def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
-    """Run SCENARIO (a name that `list` prints, or a TOML file), or go on where it stopped.
+    """Run a scenario, or go on where it stopped.
+
+    SCENARIO is a name that `list` prints or a TOML file.
 
     Writes results.sqlite, results.csv, summary.json and accuracy_vs_wnr.png into the run folder.
     """
@@ -83,7 +87,10 @@ def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: 
 @click.option("--over", multiple=True, required=True, metavar="KEY=[V, ...]", help="Axis, e.g. denoiser.kappa=[10,40].")
 @_refuses_bad_input
 def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tuple[str, ...], **options: Any) -> None:
-    """Run SCENARIO once for every combination of the --over values, each in a folder of its own."""
+    """Run a scenario once for every combination.
+
+    Every combination of the --over values gets a folder of its own in --out.
+    """
     from analognn.experiments import Scenario
 
     variants = {}
@@ -103,7 +110,7 @@ def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tup
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with parameters.")
 @_refuses_bad_input
 def list_(as_json: bool) -> None:
-    """Name the backends, channels, denoisers, models, data sets and scenarios there are."""
+    """Name the media, denoisers, models, data sets and scenarios there are."""
     from analognn.catalogue import catalogue
 
     found = catalogue()
@@ -114,8 +121,7 @@ def list_(as_json: bool) -> None:
         click.secho(kind, bold=True)
         for name, item in items.items():
             click.echo(f"  {name:<22} {item['summary']}")
-            for parameter, default in item.get("parameters", {}).items():
-                click.echo(f"  {'':<22}   {parameter} = {default}")
+    click.echo("`analognn show medium NAME` explains the parameters of a backend or channel.")
 
 
 @main.group()
@@ -144,11 +150,28 @@ def show_scenario(scenario: str, overrides: tuple[str, ...]) -> None:
     click.echo(Scenario.named(scenario, overrides).to_toml(), nl=False)
 
 
+@show.command("medium")
+@click.argument("name")
+@_refuses_bad_input
+def show_medium(name: str) -> None:
+    """Explain the backend or channel NAME and print its parameters with their defaults."""
+    import inspect
+
+    from analognn.backends import load
+    from analognn.catalogue import catalogue
+
+    click.echo(inspect.getdoc(load(name)))
+    found = catalogue()
+    click.secho("\nDefaults", bold=True)
+    for parameter, default in (found["backends"] | found["channels"])[name]["parameters"].items():
+        click.echo(f"  {parameter} = {default}")
+
+
 @main.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_refuses_bad_input
 def plot(folders: tuple[Path, ...]) -> None:
-    """Draw accuracy_vs_wnr.png again for the runs in FOLDERS."""
+    """Draw accuracy_vs_wnr.png of run folders again."""
     from analognn import plots
 
     for folder in folders:
@@ -157,7 +180,7 @@ def plot(folders: tuple[Path, ...]) -> None:
 
 @main.command()
 def doctor() -> None:
-    """Say whether the installed libraries fit together; exit code 1 where they do not."""
+    """Check that the installed libraries fit together (exit code 1: no)."""
     from analognn.compat import diagnose
 
     findings = diagnose()
@@ -173,8 +196,8 @@ def doctor() -> None:
 def _run(
     scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: int | None, download: bool
 ) -> RunResult:
-    from analognn import models
     from analognn import data as data_sets
+    from analognn import models
     from analognn.experiments import run as run_scenario
 
     if download:
@@ -186,7 +209,14 @@ def _run(
 
 @contextmanager
 def _progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"))
     with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()) as bar:
@@ -210,28 +240,28 @@ def _results_table(summary: Summary) -> Table:
     from rich.table import Table
 
     clean = f"{summary.clean:.2%}" if summary.clean is not None else "not yet known"
-    names = summary.scenario.denoiser.names
-    table = Table(title=f"{summary.scenario.model}: test accuracy, 95 % interval (without noise {clean})")
-    for column in ("medium", "point", "WNR [dB]"):
-        table.add_column(column, justify="right" if "WNR" in column else "left")
-    for name in names:
-        table.add_column(f"{name} [%]", justify="right")
-        if name != "ml" and "ml" in names:
-            table.add_column("over ml [points]", justify="right")
-    last = ""
-    for (medium, _), group in itertools.groupby(summary.entries, key=lambda e: (e.medium, json.dumps(e.point))):
-        entries = list(group)
-        if last and medium != last:
+    table = Table(title=f"{summary.scenario.model}, test accuracy with 95 % intervals; {clean} without noise")
+    for column in ("medium", "point", "denoiser"):
+        table.add_column(column)
+    for column in ("WNR dB", "accuracy %", "over ML"):
+        table.add_column(column, justify="right", no_wrap=True)
+    media = itertools.groupby(summary.entries, key=lambda entry: entry.medium)
+    for medium, of_medium in media:
+        for point, of_point in itertools.groupby(of_medium, key=lambda entry: _point_text(entry.point)):
+            where = [medium, point]
+            for entry in of_point:
+                wnr_db = "inf" if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
+                gain = _percent(entry.gain_over_ml, sign="+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
+                table.add_row(*where, entry.denoiser, wnr_db if where[0] else "", _percent(entry.accuracy), gain)
+                where = ["", ""]
             table.add_section()
-        last = medium
-        cells = [medium, " ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in entries[0].point.items())]
-        cells.append("inf" if entries[0].wnr_db is None else f"{entries[0].wnr_db:.1f}")
-        for entry in entries:
-            cells.append(_percent(entry.accuracy))
-            if entry.denoiser != "ml" and entry.gain_over_ml is not None:
-                cells.append(_percent(entry.gain_over_ml, sign="+"))
-        table.add_row(*cells)
     return table
+
+
+def _point_text(point: dict[str, Any]) -> str:
+    return " ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
+    )
 
 
 def _percent(value: Estimate, *, sign: str = "") -> str:
@@ -243,7 +273,7 @@ def _console_print(table: Table) -> None:
     from rich.console import Console
 
     console = Console()
-    console.print(table, width=None if console.is_terminal else 150)
+    console.print(table, width=None if console.is_terminal else 100)
 
 
 def _finish(folder: Path, failures: tuple[str, ...] | list[str]) -> None:

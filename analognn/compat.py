@@ -8,13 +8,12 @@ The pairs were measured: convert, forward, program, drift and a training step of
 from __future__ import annotations
 
 import platform
+import re
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 AIHWKIT_TORCH = {(1, 1): ((2, 10), (2, 13)), (1, 2): ((2, 13), (2, 16))}
 """aihwkit release -> first torch release that works, first one that does not (or was not tried)."""
-TORCH_TORCHVISION = 15
-"""torchvision 0.(m + 15) is built for torch 2.m."""
 MINIMUM = {"sionna": (2, 2), "numpy": (2, 2)}
 
 
@@ -67,7 +66,7 @@ def aihwkit_problem() -> str:
     span = AIHWKIT_TORCH.get(_release(aihwkit))
     if span is None:
         known = ", ".join(_text(release) for release in AIHWKIT_TORCH)
-        return f"aihwkit {aihwkit} was never measured with any torch; install aihwkit {known}.* (pip install -c constraints.txt)."
+        return f"aihwkit {aihwkit} was measured with no torch; install {known}.*: pip install -c constraints.txt analognn."
     first, end = span
     if first <= _release(torch) < end:
         return ""
@@ -78,14 +77,21 @@ def aihwkit_problem() -> str:
 
 
 def torchvision_problem() -> str:
-    """What is wrong with the installed pair of torchvision and torch, or an empty text."""
+    """Whether torchvision is the build for the installed torch, which its metadata says: a text if it is not."""
     torchvision, torch = installed("torchvision"), installed("torch")
-    if not torchvision or not torch:
+    wanted = _torch_of_torchvision() if torchvision and torch else ""
+    if not wanted or torch.split("+")[0] == wanted:
         return ""
-    wanted = (0, _release(torch)[1] + TORCH_TORCHVISION)
-    if _release(torch)[0] != 2 or _release(torchvision) == wanted:
-        return ""
-    return f"torch {torch} goes with torchvision {_text(wanted)}.*; got {torchvision}. Install the pinned pair."
+    return (
+        f"torchvision {torchvision} is built for torch {wanted}; got {torch}. Install the pinned pair: "
+        "pip install -c constraints.txt analognn."
+    )
+
+
+def _torch_of_torchvision() -> str:
+    """The release in torchvision's requirement ``torch==...``, or an empty text."""
+    pins = (re.fullmatch(r"torch ?\(?==([\w.]+)\)?", text) for text in requires("torchvision") or [])
+    return next((pin.group(1) for pin in pins if pin), "")
 
 
 def _python_problem() -> str:

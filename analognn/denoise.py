@@ -5,8 +5,8 @@
     w_hat = (s_w^2 r + s_z^2 (mu + s_w^2 beta)) / (s_w^2 + (1 - lambda') s_z^2)        Propositions 1 and 2 of [1]
 
 MMSEpb minimises the squared error weighted by exp(lambda w^2 + beta w): lambda (population compensator) lifts the large
-weights, of which there are few but which matter, beta (bias compensator) shifts them all. lambda' = beta = 0 is MMSE, and
-lambda' = 1, beta = mu = 0 is ML. The paper sets mu = 0 in MMSEpb; here mu is what the prior says, 0 included.
+weights, of which there are few but which matter, beta (bias compensator) shifts them all. lambda' = beta = 0 is MMSE,
+and lambda' = 1, beta = mu = 0 is ML. The paper sets mu = 0 in MMSEpb; here mu is what the prior says, 0 included.
 
 [1] Shao, Liew, Gunduz, "Denoising Noisy Neural Networks: A Bayesian Approach With Compensation".
 """
@@ -155,7 +155,7 @@ def lambda_prime_bound(received: Received, prior: Prior) -> float:
 
 
 def affine(received: Received, prior: Prior, lambda_prime: float, beta: float) -> Tensor:
-    """theta r + rho for values in the domain.
+    """Theta r + rho for values in the domain.
 
     With q = s_z^2 / (s_w^2 + s_z^2) and p = 1 - q the denoiser reads (p r + q (mu + s_w^2 beta)) / (1 - lambda' q),
     which holds without noise (q = 0, exactly r) and for an erased value (q = 1, the prior alone) as well.
@@ -167,7 +167,7 @@ def affine(received: Received, prior: Prior, lambda_prime: float, beta: float) -
 
 
 def _noise_share(received: Received, prior: Prior) -> Tensor:
-    """q = s_z^2 / (s_w^2 + s_z^2) in double precision: 0 without noise, 1 for an erased value."""
+    """Q = s_z^2 / (s_w^2 + s_z^2) in double precision: 0 without noise, 1 for an erased value."""
     noise_var = torch.as_tensor(received.noise_var, dtype=torch.float64)
     share = torch.where(torch.isinf(noise_var), 1.0, noise_var / (prior.var + noise_var))
     return torch.where(noise_var == 0, 0.0, share)

@@ -29,7 +29,7 @@ class EffectiveNoise:
         wnr_db: 10 log10(Var[w] / noise_var) [dB]; inf without noise.
         excess_kurtosis: of z; 0 for a Gaussian, NaN without noise.
         ks_distance: Kolmogorov-Smirnov distance of standardised z from N(0, 1); NaN without noise.
-        magnitude_corr: correlation of \\|z\\| with \\|w\\|; 0 where the noise does not depend on the weight.
+        magnitude_corr: correlation of abs(z) with abs(w); 0 where the noise does not depend on the weight.
         count: number of weights.
     """
 
@@ -117,7 +117,7 @@ def _excess_kurtosis(z: Tensor, var: float) -> float:
 
 
 def _ks_distance(z: Tensor, var: float) -> float:
-    """sup |F_n(z) - Phi(z)|, at both sides of every step of the empirical distribution F_n."""
+    """Sup |F_n(z) - Phi(z)|, at both sides of every step of the empirical distribution F_n."""
     if not 0 < var < math.inf:
         return math.nan
     phi = torch.special.ndtr(z.sort().values / math.sqrt(var))

@@ -37,7 +37,7 @@ class Score:
 
     @property
     def accuracy(self) -> float:
-        """correct / total."""
+        """Correct / total."""
         return self.correct / self.total
 
     @property
@@ -69,7 +69,8 @@ class Evaluator:
         counts = {name or "inputs": tensor.shape[0] for name, tensor in tensors.items()}
         if labels.numel() == 0 or labels.ndim != 1 or set(counts.values()) != {labels.shape[0]}:
             raise ValueError(
-                f"`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1; got {counts} and labels {list(labels.shape)}."
+                "`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1; "
+                f"got {counts} and labels {list(labels.shape)}."
             )
         self.device = resolve_device(device)
         self.batch_size = batch_size
@@ -87,10 +88,12 @@ class Evaluator:
         """
         checks.integer("Evaluator.sample", "kappa", kappa, ge=1)
         if kappa > len(self):
-            raise ValueError(f"`Evaluator.sample(kappa=...)` must be <= {len(self)}, the examples there are; got {kappa}.")
+            raise ValueError(
+                f"`Evaluator.sample(kappa=...)` must be <= {len(self)}, the examples there are; got {kappa}."
+            )
         drawn = torch.randperm(len(self), generator=generator, device=generator.device)[:kappa].to(self.device)
         tensors = {name: tensor[drawn] for name, tensor in self._inputs.items()}
-        inputs = tensors[""] if "" in tensors else tensors
+        inputs = tensors.get("", tensors)
         return Evaluator(inputs, self._labels[drawn], device=str(self.device), batch_size=self.batch_size)
 
     def __call__(self, model: nn.Module) -> Score:
@@ -114,7 +117,7 @@ class Evaluator:
 
 
 def resolve_device(device: str) -> torch.device:
-    """"auto", "cpu", "cuda" or "cuda:i" as a device that is there.
+    """The device called "auto", "cpu", "cuda" or "cuda:i", one that is there.
 
     Raises:
         ValueError: an unknown name, or cuda where there is none.
@@ -122,7 +125,9 @@ def resolve_device(device: str) -> torch.device:
     kind = device.partition(":")[0]
     checks.choice("Evaluator", "device", kind, ("auto", "cpu", "cuda"))
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"`Evaluator(device=...)` is {device!r}, but no CUDA device is available; use 'auto' or 'cpu'.")
+        raise ValueError(
+            f"`Evaluator(device=...)` is {device!r}, but no CUDA device is available; use 'auto' or 'cpu'."
+        )
     if kind == "auto":
         kind = device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device, torch.cuda.current_device()) if device == "cuda" else torch.device(device)

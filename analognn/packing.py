@@ -177,7 +177,7 @@ class ParameterLayout:
         return PackedWeights(vector, self)
 
     def unpack(self, weights: PackedWeights | Tensor, model: nn.Module) -> nn.Module:
-        """A copy of ``model`` that holds ``weights`` [n] in its analog tensors; the reliable ones are as in ``model``."""
+        """A copy of ``model`` with ``weights`` [n] in its analog tensors; the reliable ones are as in ``model``."""
         result = copy.deepcopy(model)
         self.write(weights, result)
         return result
@@ -214,7 +214,7 @@ Owners = dict[int, tuple[nn.Parameter, dict[str, tuple[str, nn.Module]]]]
 
 
 def _owners(model: nn.Module) -> Owners:
-    """id -> (parameter, {name: (module name, owning module)}), in model order, tied parameters together."""
+    """Id -> (parameter, {name: (module name, owning module)}), in model order, tied parameters together."""
     owners: Owners = {}
     for prefix, module in model.named_modules(remove_duplicate=False):
         for local, parameter in module.named_parameters(recurse=False):
@@ -238,8 +238,9 @@ def _path(names: Mapping[str, tuple[str, nn.Module]], rules: Policy) -> Path:
     paths = {name: _path_of_owner(name, *owner, rules) for name, owner in names.items()}
     if len(set(paths.values())) > 1:
         raise ValueError(
-            f"`ParameterLayout.from_model`: tied parameter is {' but '.join(f'{p} as {n!r}' for n, p in paths.items())}; "
-            "settle it with policy={name: 'analog'} or policy={name: 'reliable'}."
+            "`ParameterLayout.from_model`: tied parameter is "
+            f"{' but '.join(f'{p} as {n!r}' for n, p in paths.items())}; settle it with policy={{name: 'analog'}} or "
+            "policy={name: 'reliable'}."
         )
     return next(iter(paths.values()))
 
@@ -280,9 +281,11 @@ def _check_policy(model: nn.Module, rules: Policy, owners: Owners) -> None:
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:
     if isinstance(parameter, nn.UninitializedParameter):
-        raise ValueError(f"`ParameterLayout.from_model`: {name!r} is not initialised; run the model on one input first.")
+        raise ValueError(
+            f"`ParameterLayout.from_model`: {name!r} is not initialised; run the model on one input first."
+        )
     if not parameter.is_floating_point():
         raise ValueError(
-            f"`ParameterLayout.from_model`: analog parameter {name!r} must be real and floating; got {parameter.dtype}. "
-            f"Put it on the reliable path with policy={{{name!r}: 'reliable'}}."
+            f"`ParameterLayout.from_model`: analog parameter {name!r} must be real and floating; got "
+            f"{parameter.dtype}. Put it on the reliable path with policy={{{name!r}: 'reliable'}}."
         )

@@ -54,7 +54,11 @@ def _panel(panel: Axes, entries: list[Entry], summary: Summary) -> None:
         panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
     for (color, marker), name in zip(_STYLES, summary.scenario.denoiser.names, strict=False):
         line = sorted(
-            ((entry.wnr_db, entry.accuracy) for entry in entries if entry.denoiser == name and entry.wnr_db is not None),
+            (
+                (entry.wnr_db, entry.accuracy)
+                for entry in entries
+                if entry.denoiser == name and entry.wnr_db is not None
+            ),
             key=lambda point: point[0],
         )
         mean = [accuracy.mean for _, accuracy in line]

@@ -1,4 +1,4 @@
-"""(lambda', beta) of MMSEpb by the accuracy they give on validation examples (Shao, Liew, Gunduz, sec. V-B.2, fig. 7)."""
+"""(lambda', beta) of MMSEpb by their accuracy on validation examples (Shao, Liew, Gunduz, sec. V-B.2, fig. 7)."""
 
 from __future__ import annotations
 

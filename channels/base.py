@@ -71,14 +71,12 @@ class Received:
         if not bool((variance >= 0).all()):  # false for NaN too
             raise ValueError(f"`Received(noise_var=...)` must be >= 0 and not NaN; got {variance.min().item()!r}.")
         try:
-            shape = torch.broadcast_shapes(variance.shape, self.values.shape)
+            variance.expand(self.values.shape)
         except RuntimeError:
-            shape = torch.Size([-1])
-        if shape != self.values.shape:
             raise ValueError(
                 f"`Received(noise_var=...)` must be one number or broadcast to the values' shape "
                 f"{list(self.values.shape)}; got shape {list(variance.shape)}."
-            )
+            ) from None
 
 
 class Channel(ABC):

@@ -22,7 +22,7 @@ def db_to_linear(value_db: float) -> float:
     >>> db_to_linear(20.0)
     100.0
     """
-    return 10.0 ** (value_db / 10.0)
+    return math.pow(10.0, value_db / 10.0)
 
 
 def linear_to_db(value: float) -> float:

@@ -1,5 +1,6 @@
 """Which tensors are analog, and the bitwise round trip through one vector."""
 
+import itertools
 import math
 
 import pytest
@@ -93,7 +94,9 @@ def test_tied_weights_travel_once_and_stay_tied():
 def test_a_vit_goes_through_once_its_own_parameters_have_a_rule():
     with torch.device("meta"):
         model = vit_b_16(weights=None)
-    with pytest.raises(ValueError, match="no rule for parameter 'class_token' of module type VisionTransformer") as error:
+    with pytest.raises(
+        ValueError, match="no rule for parameter 'class_token' of module type VisionTransformer"
+    ) as error:
         ParameterLayout.from_model(model)
     assert "policy={VisionTransformer: 'analog'}" in str(error.value)
     layout = ParameterLayout.from_model(model, policy={type(model): "analog", type(model.encoder): "reliable"})
@@ -124,7 +127,7 @@ def test_reliable_bits_count_parameters_and_persistent_buffers():
     st.integers(0, 2**32),
 )
 def test_any_stack_of_layers_round_trips_bitwise(widths, dtype, mixed, seed):
-    pairs = zip(widths[:-1], widths[1:], strict=True)
+    pairs = itertools.pairwise(widths)
     model = nn.Sequential(*(layer for i, o in pairs for layer in (nn.Linear(i, o), nn.BatchNorm1d(o))))
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.parameters():
@@ -139,7 +142,9 @@ def test_any_stack_of_layers_round_trips_bitwise(widths, dtype, mixed, seed):
 def test_packing_needs_one_vector_and_no_more():
     model = nn.Linear(1000, 1000)
     layout = ParameterLayout.from_model(model)
-    with torch.profiler.profile(profile_memory=True, acc_events=True, activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+    with torch.profiler.profile(
+        profile_memory=True, acc_events=True, activities=[torch.profiler.ProfilerActivity.CPU]
+    ) as profile:
         layout.pack(model)
     allocated = sum(max(event.self_cpu_memory_usage, 0) for event in profile.key_averages())
     assert 4 * layout.numel <= allocated < 1.01 * 4 * layout.numel
@@ -155,7 +160,11 @@ def test_packing_needs_one_vector_and_no_more():
         (lambda: nn.Linear(2, 2), {nn.Conv2d: "analog"}, "is no parameter, module or module type of Linear"),
         (lambda: nn.Linear(2, 2), {"weight": "analogue"}, "must be one of analog, reliable; got 'analogue'"),
         (lambda: nn.LazyLinear(2), None, "'weight' is not initialised"),
-        (lambda: nn.Linear(2, 2, dtype=torch.complex64), None, "'weight' must be real and floating; got torch.complex64"),
+        (
+            lambda: nn.Linear(2, 2, dtype=torch.complex64),
+            None,
+            "'weight' must be real and floating; got torch.complex64",
+        ),
         (Tied, {"head": "reliable"}, "tied parameter is analog as 'embedding.weight' but reliable as 'head.weight'"),
     ],
 )

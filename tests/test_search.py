@@ -52,7 +52,9 @@ def test_equal_counts_are_settled_by_the_loss(problem):
     prior = Prior(mean=0.0, var=1.0)
     result = grid_search(model, layout, received, prior, evaluator, lambda_primes=[0.0, 0.5, 1.0, 1.2], betas=[0.0])
     assert len(set(result.surface.flatten().tolist())) == 1
-    losses = {v: evaluator(layout.unpack(MmsePb(v, 0.0)(received, prior), model)).loss_sum for v in result.lambda_primes}
+    losses = {
+        v: evaluator(layout.unpack(MmsePb(v, 0.0)(received, prior), model)).loss_sum for v in result.lambda_primes
+    }
     assert result.best.lambda_prime == min(losses, key=losses.get)
 
 

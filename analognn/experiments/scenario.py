@@ -1,7 +1,7 @@
 """A :class:`Scenario` says everything that decides the numbers of an experiment, and nothing else.
 
-It reads from TOML, is checked as a whole, and hashes to the identity of the experiment. In a ``[media.LABEL]`` table every
-key but ``backend`` is a parameter of that backend, and a list is an axis that is swept:
+It reads from TOML, is checked as a whole, and hashes to the identity of the experiment. In a ``[media.LABEL]`` table
+every key but ``backend`` is a parameter of that backend, and a list is an axis that is swept:
 
     [media.awgn]
     wnr_db = [0.0, 3.0]        # two points

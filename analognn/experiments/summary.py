@@ -1,7 +1,7 @@
 """From records to one entry a point: mean accuracy over the noise draws, with intervals.
 
-    accuracy        a = mean(a_i),   a +- t_{0.975, n-1} s / sqrt(n)          Student's t over n independent draws
-    gain over ML    the same on the differences a_i - a_i(ML), which share draw and data
+accuracy        a = mean(a_i),   a +- t_{0.975, n-1} s / sqrt(n)          Student's t over n independent draws
+gain over ML    the same on the differences a_i - a_i(ML), which share draw and data
 """
 
 from __future__ import annotations

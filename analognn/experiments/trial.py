@@ -113,13 +113,9 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
     spec = models.spec(scenario.model)
     model = models.load(scenario.model, data_dir=data_dir)
     splits = data.load(spec.dataset, data_dir=data_dir)
-    available = len(splits.validation.labels)
-    if scenario.denoiser.kappa > available:
-        raise ValueError(
-            f"`Scenario(denoiser.kappa=...)` must be <= {available}, the validation examples of {spec.dataset}; got "
-            f"{scenario.denoiser.kappa}."
-        )
-    stop = scenario.test_examples or len(splits.test.labels)
+    _at_most("denoiser.kappa", scenario.denoiser.kappa, len(splits.validation), f"validation set of {spec.dataset}")
+    _at_most("test_examples", scenario.test_examples, len(splits.test), f"test set of {spec.dataset}")
+    stop = scenario.test_examples or len(splits.test)
     layout = ParameterLayout.from_model(model)
     return Workspace(
         model=model,
@@ -171,6 +167,11 @@ def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Gene
     identity = f"{scenario.seed}/{reception.medium}/{reception.point}/{reception.seed}/{purpose}"
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
     return torch.Generator().manual_seed(seed)
+
+
+def _at_most(name: str, value: int, available: int, what: str) -> None:
+    if value > available:
+        raise ValueError(f"`Scenario({name}=...)` must be <= {available}, the size of the {what}; got {value}.")
 
 
 def _prior(workspace: Workspace, scenario: Scenario, received: Received) -> Prior:

@@ -1,0 +1,32 @@
+# Two commands do all the set-up: `make run` and `make test`. Both need Python 3.11 to 3.13 and nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: run test lint clean
+
+run: $(VENV)/ready
+	$(BIN)/analognn run
+
+test: $(VENV)/ready
+	$(BIN)/pytest
+
+lint: $(VENV)/ready-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The constraints hold aihwkit, torch and torchvision at releases that work together; see `analognn doctor`.
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[test]"
+	$(BIN)/analognn doctor
+	touch $@
+
+$(VENV)/ready-lint: $(VENV)/ready
+	$(BIN)/pip install --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

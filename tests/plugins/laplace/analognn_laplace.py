@@ -1,0 +1,23 @@
+"""A channel by a third party: additive Laplace noise, the whole of what such a package needs."""
+
+from dataclasses import dataclass
+
+import torch
+
+from analognn.channels import Channel, Received, checks
+
+
+@dataclass(frozen=True)
+class Laplace(Channel):
+    """Additive Laplace noise of a given variance (a third party's channel)."""
+
+    noise_var: float
+
+    def __post_init__(self):
+        checks.real("Laplace", "noise_var", self.noise_var, ge=0)
+
+    def transmit(self, x, *, generator):
+        checks.signal("Laplace.transmit", x)
+        uniform = torch.rand(2, *x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        difference = uniform.log().neg().diff(dim=0)[0]  # of two exponentials: Laplace with variance 2
+        return Received(x + (self.noise_var / 2) ** 0.5 * difference, self.noise_var, "exact")
