@@ -108,8 +108,9 @@ class Ofdm(Channel):
 
         Each vector is a transmission of its own, with its own slots, side information (mean and deviation; the
         receiver works out rho from the channel it knows) and power constraint: average energy 1 per data position, up
-        to the last one used. ``noise_var`` is one number for a vector, and [..., 1] for a batch. Computed in complex64,
-        and in complex128 for float64 weights. Only positions up to the end of the last slot used are paid for.
+        to the last one used. ``noise_var`` is one number for a vector, and [..., 1] for a batch. Computed in complex64
+        (above some 100 dB its rounding exceeds the noise), and in complex128 for float64 weights. Channel uses are the
+        data and pilot positions of every slot used, silent ones included; guard and DC carriers are none.
 
         Raises:
             TypeError, ValueError: not a real, finite tensor on a CPU or CUDA device, or a threshold above nearly every
