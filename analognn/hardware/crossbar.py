@@ -30,7 +30,7 @@ from analognn.channels import Received, Usage, checks
 from analognn.compat import require_aihwkit
 from analognn.packing import PackedWeights, Slot
 
-from .calibration import residual_variance
+from .calibration import Fit, bootstrap
 
 DriftCompensation = Literal["none", "global", "global-exact", "per-column", "per-column-exact"]
 WeightScaling = Literal["tile", "column"]
@@ -119,8 +119,8 @@ class Crossbar(Backend):
     ) -> list[Received]:
         """Program once and read at each of ``times`` [s]: the same devices, new read noise.
 
-        ``noise_var`` is constant per tensor and estimated by the receiver: see :func:`residual_variance`. Vectors that
-        are delivered digitally have 0. ``usage.side_info_bits`` counts them and the scales of the tiles.
+        ``noise_var`` is constant per tensor and estimated by the receiver (:func:`.calibration.bootstrap`). Vectors
+        that are delivered digitally have 0. ``usage.side_info_bits`` counts them and the scales of the tiles.
 
         Raises:
             ValueError: a time out of range, weights that are not finite, or devices driven out of their model's range.
@@ -147,36 +147,47 @@ class Crossbar(Backend):
     def _carry(self, matrix: Tensor, slot: Slot, model: NoiseModel, readings: Sequence[Reading]) -> int:
         """Write what is read of one tensor into ``readings``, its noise variance too; returns the number of tiles."""
         times = [reading.t for reading in readings]
+        fits: list[Fit | None] = [None] * len(readings)
+        squares = [0.0] * len(readings)
         parts = list(tile_slices(matrix.shape, self.tile_size))
         for part in parts:
             tile = matrix[part].to(torch.promote_types(matrix.dtype, torch.float32))
             scale = self._scale(tile)
             if not bool(scale.any()):
                 continue  # nothing to program: zeros stay zeros
-            reads = self.read(model, tile / torch.where(scale > 0, scale, 1.0), times)
-            for reading, read in zip(readings, reads, strict=True):
+            reads = self._read(model, tile, scale, times)
+            for i, (reading, read) in enumerate(zip(readings, reads, strict=True)):
                 self._check_finite(read, slot, reading.t)
-                reading.values[slot.start : slot.stop].view(matrix.shape)[part] = (read * scale).to(matrix.dtype)
-                again = partial(self._read_once, model, reading.t)
-                share = tile.numel() / matrix.numel()
-                reading.noise_var[slot.start : slot.stop] += share * residual_variance(again, read, scale)
+                reading.values[slot.start : slot.stop].view(matrix.shape)[part] = read
+                fits[i] = fit = bootstrap(partial(self._read_once, model, reading.t), read, scale, fits[i])
+                squares[i] += tile.numel() * float(fit.noise_var)
+        for reading, total in zip(readings, squares, strict=True):
+            reading.noise_var[slot.start : slot.stop] = total / matrix.numel()
         return len(parts)
 
-    def _read_once(self, model: NoiseModel, t: float, x: Tensor) -> Tensor:
-        return self.read(model, x, (t,))[0]
+    def _read(self, model: NoiseModel, tile: Tensor, scale: Tensor, times: Sequence[float]) -> list[Tensor]:
+        """One tile [out, in], mapped at its scale, programmed, and read at each time; the mean over the copies."""
+        x = tile / torch.where(scale > 0, scale, 1.0) if scale.ndim else tile  # aihwkit itself maps max|x| to g_max
+        reads = self._program_and_read(model, x, times)
+        for _ in range(self.copies - 1):
+            for read, copy in zip(reads, self._program_and_read(model, x, times), strict=True):
+                read += copy
+        unit = scale / self.copies if scale.ndim else 1 / self.copies
+        return [read.mul_(unit) for read in reads] if scale.ndim or self.copies > 1 else reads
 
-    def read(self, model: NoiseModel, x: Tensor, times: Sequence[float]) -> list[Tensor]:
-        """One tile ``x`` [out, in] in units of its scale, programmed once per copy and read at each time."""
-        total = [torch.zeros_like(x) for _ in times]
-        for _ in range(self.copies):
-            programmed, devices = model.apply_programming_noise(x)
-            for t, accumulated in zip(times, total, strict=True):
-                if t == 0:
-                    accumulated += programmed
-                    continue
-                drifted = model.apply_drift_noise(programmed, devices, t)
-                accumulated += drifted * self._alpha(x, programmed, drifted)
-        return [accumulated / self.copies for accumulated in total]
+    def _program_and_read(self, model: NoiseModel, x: Tensor, times: Sequence[float]) -> list[Tensor]:
+        programmed, devices = model.apply_programming_noise(x)
+        reads = []
+        for t in times:
+            if t == 0:
+                reads.append(programmed.clone())
+                continue
+            drifted = model.apply_drift_noise(programmed, devices, t)
+            reads.append(drifted.mul_(self._alpha(x, programmed, drifted)))
+        return reads
+
+    def _read_once(self, model: NoiseModel, t: float, tile: Tensor, scale: Tensor) -> Tensor:
+        return self._read(model, tile, scale, (t,))[0]
 
     def _alpha(self, x: Tensor, programmed: Tensor, drifted: Tensor) -> Tensor | float:
         """What the output is multiplied with: reference reading over present reading, of all one-hot inputs."""
