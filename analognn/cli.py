@@ -272,8 +272,8 @@ def _percent(value: Estimate, *, sign: str = "") -> str:
 def _console_print(table: Table) -> None:
     from rich.console import Console
 
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 100)
+    terminal = Console().is_terminal
+    Console(width=None if terminal else 100).print(table)
 
 
 def _finish(folder: Path, failures: tuple[str, ...] | list[str]) -> None:

@@ -1,7 +1,7 @@
 """Ideal additive white Gaussian noise, the reference every other medium is held against.
 
-    r = w + z,   z ~ N(0, s_z^2)                    Shao, Liew, Gunduz, "Denoising Noisy Neural Networks", eq. (2)
-    r = sum_m w_m + z                               eq. (3): the same at the end of a multiple-access channel
+r = w + z,   z ~ N(0, s_z^2)                    Shao, Liew, Gunduz, "Denoising Noisy Neural Networks", eq. (2)
+r = sum_m w_m + z                               eq. (3): the same at the end of a multiple-access channel
 """
 
 from __future__ import annotations
