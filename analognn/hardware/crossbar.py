@@ -183,17 +183,20 @@ class Crossbar(Backend):
                 reads.append(programmed.clone())
                 continue
             drifted = model.apply_drift_noise(programmed, devices, t)
-            reads.append(drifted.mul_(self._alpha(x, programmed, drifted)))
+            reads.append(drifted.mul_(self.alpha(x, programmed, drifted)))
         return reads
 
     def _read_once(self, model: NoiseModel, t: float, tile: Tensor, scale: Tensor) -> Tensor:
         return self._read(model, tile, scale, (t,))[0]
 
-    def _alpha(self, x: Tensor, programmed: Tensor, drifted: Tensor) -> Tensor | float:
-        """What the output is multiplied with: reference reading over present reading, of all one-hot inputs."""
+    def alpha(self, target: Tensor, programmed: Tensor, drifted: Tensor) -> Tensor:
+        """What drift compensation multiplies the outputs of a tile [out, in] with, [] or [out, 1].
+
+        That is a reference reading over the present one, of all one-hot inputs and without converter noise.
+        """
         if self.drift_compensation == "none":
-            return 1.0
-        reference = x if self.drift_compensation.endswith("exact") else programmed
+            return torch.ones_like(drifted[0, 0])
+        reference = target if self.drift_compensation.endswith("exact") else programmed
         if self.drift_compensation.startswith("global"):
             return reference.abs().mean() / drifted.abs().mean().clamp_min(FLOOR)
         return reference.abs().mean(1, keepdim=True) / drifted.abs().mean(1, keepdim=True).clamp_min(FLOOR)
