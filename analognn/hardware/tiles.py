@@ -1,0 +1,148 @@
+"""The slow route: aihwkit's own crossbar modules, converted, programmed, drifted and read back.
+
+    model -> convert_to_analog -> program -> drift to t_inference -> read    r = alpha W(G(t))
+
+It is the reference that :class:`Crossbar` is held against, and the only way to the full analog forward pass: converters
+(DAC, ADC), output noise and IR drop act on every product anew, so they are no noise on the weights. What aihwkit cannot
+map is refused; :class:`Crossbar` takes it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from analognn.compat import require_aihwkit
+from analognn.packing import ParameterLayout, Slot
+
+from .crossbar import Crossbar, seeded
+
+MAPPED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+COMPENSATION = {
+    "global": "GlobalDriftCompensation",
+    "global-exact": "GlobalDriftCompensationWithExactReference",
+    "per-column": "PerColumnDriftCompensation",
+}
+
+
+def analog_model(
+    model: nn.Module, medium: Crossbar, *, generator: torch.Generator, periphery: bool = False
+) -> nn.Module:
+    """A copy of ``model`` in evaluation mode whose layers compute on crossbar tiles, programmed and drifted.
+
+    Args:
+        model: any module whose weights lie in Linear and ungrouped convolutions; float32.
+        medium: devices, tiles, time and compensation. ``copies`` must be 1.
+        generator: seeds the devices. What ``periphery`` adds, aihwkit draws from a generator of its own.
+        periphery: compute with aihwkit's default converters and output noise, and with IR drop; else exactly.
+
+    Raises:
+        ValueError: a layer or a setting that aihwkit's modules do not have.
+    """
+    _check(model, medium)
+    require_aihwkit()
+    from aihwkit.nn.conversion import convert_to_analog
+
+    with seeded(next(model.parameters()).device, generator):
+        analog: Any = convert_to_analog(copy.deepcopy(model), rpu_config(medium, periphery=periphery)).eval()
+        analog.program_analog_weights()
+        if medium.t_inference > 0:
+            analog.drift_analog_weights(medium.t_inference)
+            if periphery and medium.drift_compensation != "none":
+                _compensate(analog, medium)
+    converted: nn.Module = analog
+    return converted
+
+
+def read_back(analog: nn.Module, layout: ParameterLayout, weights: Tensor) -> Tensor:
+    """The weights [n] that an analog model computes with, drift compensation included.
+
+    Args:
+        analog: made by :func:`analog_model`.
+        layout: of the model it was made from.
+        weights: [n], what was sent; kept where a tensor is digital (biases).
+    """
+    values = weights.clone()
+    for slot in layout.slots:
+        if len(slot.shape) > 1:
+            values[slot.start : slot.stop] = _read(analog, slot).reshape(-1).to(values)
+    return values
+
+
+def rpu_config(medium: Crossbar, *, periphery: bool = False) -> Any:
+    """The ``InferenceRPUConfig`` of aihwkit for a medium."""
+    from aihwkit.inference.compensation import drift
+    from aihwkit.simulator.configs import InferenceRPUConfig, IOParameters, MappingParameter
+
+    kind = COMPENSATION.get(medium.drift_compensation)
+    return InferenceRPUConfig(
+        noise_model=medium.noise_model(),
+        drift_compensation=getattr(drift, kind)() if kind else None,
+        forward=IOParameters(ir_drop=1.0) if periphery else IOParameters(is_perfect=True),
+        mapping=MappingParameter(
+            digital_bias=True,
+            max_input_size=medium.tile_size,
+            max_output_size=medium.tile_size,
+            weight_scaling_omega=1.0,
+            weight_scaling_columnwise=medium.weight_scaling == "column",
+        ),
+    )
+
+
+def _compensate(analog: Any, medium: Crossbar) -> None:
+    """Put alpha right: aihwkit reads it through its converters, which at their default range lose small weights."""
+    for tile in analog.analog_tiles():
+        alpha = medium.alpha(tile.reference_combined_weights, tile.programmed_weights, tile.tile.get_weights())
+        tile.alpha = alpha.reshape(-1) if alpha.ndim else alpha
+
+
+def _read(analog: nn.Module, slot: Slot) -> Tensor:
+    """One weight matrix [out, in] from its tiles, each multiplied with its alpha."""
+    module: Any = analog.get_submodule(slot.name.rpartition(".")[0])
+    array = getattr(module.analog_module, "array", None)
+    if array is None:
+        return _read_tile(module.analog_module)
+    return torch.cat([torch.cat([_read_tile(tile) for tile in column], 0) for column in array], 1)
+
+
+def _read_tile(tile: Any) -> Tensor:
+    read: Tensor = tile.get_weights()[0].detach() * tile.alpha.detach().cpu().reshape(
+        -1, 1
+    )  # get_weights() omits alpha
+    return read
+
+
+def _check(model: nn.Module, medium: Crossbar) -> None:
+    """Refuse what aihwkit's modules do not do, or do wrongly without a word."""
+    settings = {"digital_bias": medium.digital_bias, "copies": medium.copies}
+    if settings != {"digital_bias": True, "copies": 1} or medium.drift_compensation == "per-column-exact":
+        raise ValueError(
+            f"aihwkit's tiles need digital_bias=True, copies=1 and drift_compensation != 'per-column-exact'; got "
+            f"{medium}. Use `{type(medium).__name__}.receive` instead."
+        )
+    for slot in ParameterLayout.from_model(model).slots:
+        module = model.get_submodule(slot.name.rpartition(".")[0])
+        problem = _problem(module, slot)
+        if problem:
+            raise ValueError(
+                f"aihwkit's tiles cannot hold {slot.name!r} of {type(module).__name__}: {problem}. "
+                f"Use `{type(medium).__name__}.receive` instead."
+            )
+
+
+def _problem(module: nn.Module, slot: Slot) -> str:
+    if type(module) not in MAPPED:
+        return "only Linear, Conv1d, Conv2d and Conv3d are mapped"
+    if slot.aliases:
+        return f"it is tied to {slot.aliases[0]!r}"
+    if slot.dtype != torch.float32:
+        return f"weights must be float32, not {slot.dtype}"
+    if isinstance(module, nn.modules.conv._ConvNd):
+        if module.groups != 1:
+            return f"groups={module.groups}"
+        if isinstance(module.padding, str) or module.padding_mode != "zeros":
+            return f"padding={module.padding!r}, padding_mode={module.padding_mode!r}"
+    return ""
