@@ -97,11 +97,17 @@ def create(name: str, **parameters: Any) -> Backend:
     ChannelBackend(channel=Awgn(noise_var=0.01, wnr_db=None))
     """
     factory = load(name)
-    valid = list(inspect.signature(factory).parameters)
+    signature = inspect.signature(factory).parameters
     for key in parameters:
-        if key not in valid:
+        if key not in signature:
             raise ValueError(
-                f"Backend {name!r} has no parameter {key!r}; it has {', '.join(valid)}.{checks.nearest(key, valid)}"
+                f"Backend {name!r} has no parameter {key!r}; it has {', '.join(signature)}."
+                f"{checks.nearest(key, signature)}"
+            )
+    for key, parameter in signature.items():
+        if parameter.default is parameter.empty and key not in parameters:
+            raise ValueError(
+                f"Backend {name!r} needs the parameter {key!r}; `analognn show medium {name}` explains it."
             )
     made = factory(**parameters)
     return ChannelBackend(made) if isinstance(made, Channel) else made

@@ -1,0 +1,61 @@
+"""What the README shows runs as it stands there."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from analognn.cli import main
+from analognn.experiments import Scenario
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def run(code, folder):
+    (folder / "example.py").write_text(code, encoding="utf-8")
+    runpy.run_path(str(folder / "example.py"))
+
+
+def test_the_python_example_runs(tmp_path, capsys):
+    run(blocks("python")[0], tmp_path)
+    assert "EffectiveNoise(gain=" in capsys.readouterr().out
+
+
+def test_the_channel_example_keeps_the_contract(tmp_path):
+    _, channel, contract = blocks("python")
+    run(channel + contract, tmp_path)
+
+
+def test_the_scenario_is_one():
+    (text,) = (block for block in blocks("toml") if "[media.awgn]" in block)
+    scenario = Scenario.from_toml(text)
+    assert scenario.media["rayleigh"].backend == "ofdm"
+
+
+def test_the_entry_point_is_in_the_group_that_is_read():
+    (text,) = (block for block in blocks("toml") if "entry-points" in block)
+    assert "analognn.backends" in tomllib.loads(text)["project"]["entry-points"]
+
+
+@pytest.mark.parametrize(
+    "line", [line for block in blocks("sh") for line in block.splitlines() if line.startswith("analognn ")]
+)
+def test_every_command_has_the_options_shown(line):
+    words = [re.sub(r"#.*", "", word) for word in line.split("#")[0].split()]
+    command, options = words[1], [word for word in words if word.startswith("--")]
+    usage = CliRunner().invoke(main, [command, "--help"]).output
+    assert "Usage" in usage
+    assert all(option in usage for option in options)
+
+
+def test_every_file_named_is_there():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (Path(__file__).parent.parent / target).exists(), target
