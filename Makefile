@@ -15,7 +15,6 @@ lint: $(VENV)/ready-lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
 
 # The constraints hold aihwkit, torch and torchvision at releases that work together; see `analognn doctor`.
 $(VENV)/ready: pyproject.toml constraints.txt
