@@ -34,18 +34,19 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
     """Test accuracy against effective WNR, one panel a medium, one line a denoiser, 95 % intervals."""
     labels = list(dict.fromkeys(entry.medium for entry in summary.entries))
     figure = Figure(figsize=(1.2 + 3.6 * max(len(labels), 1), 4.2), layout="constrained")
-    axes: Sequence[Axes] = figure.subplots(1, max(len(labels), 1), sharey=True, squeeze=False)[0]
+    axes: Sequence[Axes] = figure.subplots(1, max(len(labels), 1), sharex=True, sharey=True, squeeze=False)[0]
     for panel, label in zip(axes, labels, strict=False):
         _panel(panel, [entry for entry in summary.entries if entry.medium == label], summary)
         panel.set_title(label)
         panel.set_xlabel("effective WNR [dB]")
     axes[0].set_ylabel("test accuracy")
+    axes[0].set_ylim(0, 1.03)
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names) or 1, frameon=False)
     scenario = summary.scenario
-    draws = f"{scenario.seeds} noise draws a point, 95 % intervals"
-    figure.suptitle(f"{scenario.model}: accuracy after the medium and the denoiser ({draws})", fontsize=11)
+    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
+    figure.suptitle(f"{scenario.model}: accuracy after medium and denoiser, {draws}", fontsize=11)
     return figure
 
 
