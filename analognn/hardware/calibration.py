@@ -36,8 +36,8 @@ def bootstrap(medium: Medium, read: Tensor, scale: Tensor, guess: Fit | None) ->
     """Gain and noise variance of one tile, per real weight, in squared units of the weights.
 
     The sample is every so many rows and columns; a small tile is sent several times. Standard error from 8192 weights:
-    sqrt((kurtosis - 1) / 8192), 2 to 4 %. Measured bias, PCM with Gaussian weights: -0.15 dB at a WNR of 15 dB, -0.4 dB
-    at 6 dB; Laplace weights 0.3 dB lower; within 0.6 dB for all media up to a year.
+    sqrt((kurtosis - 1) / 8192), 2 to 4 %. Measured on the layers of a trained ResNet-20, all media, WNR -2 to 20 dB:
+    the reported variance is 0.2 dB too small in the mean, -0.65 to +0.5 dB per layer.
 
     Args:
         medium: what the tile went through.

@@ -75,6 +75,7 @@ class Crossbar(Backend):
         weight_scaling: one scale max|W| per "tile", or one per "column" (output).
         digital_bias: deliver vectors (biases) exactly, as aihwkit does by default; else each is one column.
         copies: independent programmings that are averaged, >= 1.
+        reads: readings of each programming that are averaged, >= 1: less read noise, the same programming and drift.
         f_lst: significance of each pair of devices that holds a weight: (1.0,) is a single pair, two factors a dual
             pair, and so on. Lower pairs fill up first.
     """
@@ -85,6 +86,7 @@ class Crossbar(Backend):
     weight_scaling: WeightScaling = "tile"
     digital_bias: bool = True
     copies: int = 1
+    reads: int = 1
     f_lst: Sequence[float] = (1.0,)
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Crossbar(Backend):
         self.check_time(self.t_inference)
         checks.integer(owner, "tile_size", self.tile_size, ge=1)
         checks.integer(owner, "copies", self.copies, ge=1)
+        checks.integer(owner, "reads", self.reads, ge=1)
         checks.choice(owner, "drift_compensation", self.drift_compensation, get_args(DriftCompensation))
         checks.choice(owner, "weight_scaling", self.weight_scaling, get_args(WeightScaling))
         if not isinstance(self.digital_bias, bool):
@@ -183,6 +186,9 @@ class Crossbar(Backend):
                 reads.append(programmed.clone())
                 continue
             drifted = model.apply_drift_noise(programmed, devices, t)
+            for _ in range(self.reads - 1):
+                drifted += model.apply_drift_noise(programmed, devices, t)
+            drifted /= self.reads
             reads.append(drifted.mul_(self.alpha(x, programmed, drifted)))
         return reads
 

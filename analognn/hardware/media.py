@@ -194,6 +194,7 @@ class ReRamWan2022(Crossbar):
         super().__post_init__()
         checks.real("ReRamWan2022", "g_max", self.g_max, gt=0)
         checks.real("ReRamWan2022", "noise_scale", self.noise_scale, ge=0)
+        _check_one_reading(self)
 
     def check_time(self, t_inference: float) -> None:
         """See :meth:`Crossbar.check_time`."""
@@ -239,6 +240,7 @@ class ReRamCmo(Scaled):
             raise ValueError(f"`ReRamCmo(acceptance_range=...)` must be 0.2 or 2.0; got {self.acceptance_range!r}.")
         if self.f_lst != (1.0,):
             raise ValueError(f"`ReRamCmo(f_lst=...)` must be (1.0,), it has one device per weight; got {self.f_lst}.")
+        _check_one_reading(self)
 
     def check_time(self, t_inference: float) -> None:
         """See :meth:`Crossbar.check_time`."""
@@ -255,3 +257,13 @@ class ReRamCmo(Scaled):
             g_max=self.g_max, g_min=self.g_min, acceptance_range=float(self.acceptance_range), **self._scales()
         )
         return SingleDevice(Quiet(model))
+
+
+def _check_one_reading(medium: Crossbar) -> None:
+    """Refuse to average what the model draws anew at each reading although the devices would keep it."""
+    if medium.reads != 1:
+        name = type(medium).__name__
+        raise ValueError(
+            f"`{name}(reads=...)` must be 1, its data do not tell read noise from relaxation; got {medium.reads}. Use "
+            "copies=... to average."
+        )

@@ -35,7 +35,7 @@ def analog_model(
 
     Args:
         model: any module whose weights lie in Linear and ungrouped convolutions; float32.
-        medium: devices, tiles, time and compensation. ``copies`` must be 1.
+        medium: devices, tiles, time and compensation. ``copies`` and ``reads`` must be 1.
         generator: seeds the devices. What ``periphery`` adds, aihwkit draws from a generator of its own.
         periphery: compute with aihwkit's default converters and output noise, and with IR drop; else exactly.
 
@@ -117,11 +117,11 @@ def _read_tile(tile: Any) -> Tensor:
 
 def _check(model: nn.Module, medium: Crossbar) -> None:
     """Refuse what aihwkit's modules do not do, or do wrongly without a word."""
-    settings = {"digital_bias": medium.digital_bias, "copies": medium.copies}
-    if settings != {"digital_bias": True, "copies": 1} or medium.drift_compensation == "per-column-exact":
+    averaged = medium.copies > 1 or medium.reads > 1
+    if averaged or not medium.digital_bias or medium.drift_compensation == "per-column-exact":
         raise ValueError(
-            f"aihwkit's tiles need digital_bias=True, copies=1 and drift_compensation != 'per-column-exact'; got "
-            f"{medium}. Use `{type(medium).__name__}.receive` instead."
+            f"aihwkit's tiles need digital_bias=True, copies=1, reads=1 and drift_compensation != 'per-column-exact'; "
+            f"got {medium}. Use `{type(medium).__name__}.receive` instead."
         )
     for slot in ParameterLayout.from_model(model).slots:
         module = model.get_submodule(slot.name.rpartition(".")[0])

@@ -4,10 +4,12 @@ import pytest
 import torch
 from crossbar_helpers import check_variance, generator, least_squares, pack
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from analognn import backends
 from analognn.hardware import Crossbar, Pcm
 from analognn.hardware.crossbar import tile_slices
+from analognn.packing import ParameterLayout
 
 DAY = 86400.0
 
@@ -151,6 +153,37 @@ def test_column_scaling_and_copies_and_more_pairs_lower_the_noise():
     assert noise(f_lst=[1.0, 1.0]) < 0.5 * plain
 
 
+def test_reads_average_the_read_noise_alone():
+    packed = matrix(128, 128)
+
+    def noise(**parameters):
+        _, residual = least_squares(packed.vector, Pcm(**parameters).receive(packed, generator=generator()).values)
+        return float(residual.square().mean())
+
+    only_read = {"prog_noise_scale": 0.0, "drift_scale": 0.0}
+    assert noise(reads=4, **only_read) == pytest.approx(noise(**only_read) / 4, rel=0.1)
+    only_programming = {"read_noise_scale": 0.0}
+    assert noise(reads=4, **only_programming) == pytest.approx(noise(**only_programming), rel=0.1)
+
+
+def test_transformers_go_through():
+    encoder = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+    bert_like = nn.Sequential(nn.Embedding(100, 16), encoder, nn.Linear(16, 2))
+    vit = VisionTransformer(image_size=16, patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=32)
+    policy = {"class_token": "reliable", "encoder.pos_embedding": "reliable"}
+    for model, layout in (
+        (bert_like, ParameterLayout.from_model(bert_like)),
+        (vit, ParameterLayout.from_model(vit, policy=policy)),
+    ):
+        packed = layout.pack(model)
+        packed.vector.add_(0.01)  # a head may begin with zeros, which pass unharmed
+        received = Pcm().receive(packed, generator=generator())
+        assert bool(torch.isfinite(received.values).all())
+        different = received.values != packed.vector
+        changed = {slot.name for slot in layout.slots if bool(different[slot.start : slot.stop].any())}
+        assert changed == {slot.name for slot in layout.slots if len(slot.shape) > 1}
+
+
 def test_several_times_share_one_programming():
     packed = matrix()
     still = Pcm(read_noise_scale=0.0, drift_scale=0.0)
@@ -170,6 +203,7 @@ def test_several_times_share_one_programming():
         ({"t_inference": float("nan")}, ValueError, r"t_inference=\.\.\.\)` must be a finite number >= 0; got nan"),
         ({"t_inference": "1 day"}, TypeError, r"must be a finite number >= 0; got '1 day' \(str\)"),
         ({"tile_size": 0}, ValueError, r"`Pcm\(tile_size=\.\.\.\)` must be an integer >= 1; got 0"),
+        ({"reads": 1.5}, TypeError, r"`Pcm\(reads=\.\.\.\)` must be an integer >= 1; got 1\.5"),
         ({"copies": 0}, ValueError, r"`Pcm\(copies=\.\.\.\)` must be an integer >= 1; got 0"),
         ({"drift_compensation": "globl"}, ValueError, r"got 'globl'\. Did you mean 'global'\?"),
         ({"weight_scaling": "row"}, ValueError, r"must be one of tile, column; got 'row'"),

@@ -99,6 +99,7 @@ def test_converters_give_back_what_they_got():
         (ReRamCmo, {"t_inference": 0.5}, r"`ReRamCmo\(t_inference=\.\.\.\)` must be 0 or >= 1 s; got 0\.5"),
         (ReRamCmo, {"g_min": 90.0}, r"`ReRamCmo\(g_max=\.\.\.\)` must be a finite number > 90; got 88"),
         (ReRamCmo, {"acceptance_range": 1.0}, r"acceptance_range=\.\.\.\)` must be 0\.2 or 2\.0; got 1\.0"),
+        (ReRamWan2022, {"reads": 2}, r"`ReRamWan2022\(reads=\.\.\.\)` must be 1, .* Use copies="),
         (ReRamCmo, {"f_lst": (1.0, 1.0)}, r"must be \(1\.0,\), it has one device per weight"),
     ],
 )

@@ -119,7 +119,7 @@ def test_the_model_and_the_global_generator_are_left_alone():
         (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), Pcm(), r"padding_mode='reflect'"),
         (nn.Embedding(4, 4), Hermes(), r"cannot hold 'weight' of Embedding: only Linear.* `Hermes.receive`"),
         (nn.Linear(4, 4, dtype=torch.float64), Pcm(), r"weights must be float32, not torch.float64"),
-        (nn.Linear(4, 4), Pcm(copies=2), r"need digital_bias=True, copies=1 .* got Pcm\("),
+        (nn.Linear(4, 4), Pcm(copies=2), r"need digital_bias=True, copies=1, .* got Pcm\("),
     ],
 )
 def test_what_aihwkit_cannot_map_is_refused(model, medium, message):
