@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,10 +12,9 @@ from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
 from analognn.files import replacing
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 PICTURE = "accuracy_vs_wnr.png"
+COLUMNS = 4
+"""Panels side by side at most."""
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
 _STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
@@ -33,13 +31,21 @@ def draw(folder: Path) -> Path:
 def accuracy_vs_wnr(summary: Summary) -> Figure:
     """Test accuracy against effective WNR, one panel a medium, one line a denoiser, 95 % intervals."""
     labels = list(dict.fromkeys(entry.medium for entry in summary.entries))
-    figure = Figure(figsize=(1.2 + 3.6 * max(len(labels), 1), 4.2), layout="constrained")
-    axes: Sequence[Axes] = figure.subplots(1, max(len(labels), 1), sharex=True, sharey=True, squeeze=False)[0]
-    for panel, label in zip(axes, labels, strict=False):
+    columns = min(max(len(labels), 1), COLUMNS)
+    rows = -(-len(labels) // columns) or 1
+    figure = Figure(figsize=(1.2 + 3.6 * columns, 1.2 + 3.0 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    axes: list[Axes] = list(grid.flat)
+    for index, (panel, label) in enumerate(zip(axes, labels, strict=False)):
         _panel(panel, [entry for entry in summary.entries if entry.medium == label], summary)
         panel.set_title(label)
-        panel.set_xlabel("effective WNR [dB]")
-    axes[0].set_ylabel("test accuracy")
+        if index + columns >= len(labels):  # nothing below it
+            panel.set_xlabel("effective WNR [dB]")
+            panel.tick_params(labelbottom=True)
+        if index % columns == 0:
+            panel.set_ylabel("test accuracy")
+    for unused in axes[len(labels) :]:
+        unused.remove()
     axes[0].set_ylim(0, 1.03)
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles, names = axes[0].get_legend_handles_labels()
