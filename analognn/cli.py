@@ -21,8 +21,9 @@ from analognn import __version__
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from analognn.estimates import Estimate
     from analognn.experiments import RunResult, Scenario
-    from analognn.experiments.summary import Estimate, Summary
+    from analognn.experiments.summary import Summary
 
 P = ParamSpec("P")
 

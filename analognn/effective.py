@@ -9,6 +9,7 @@ This needs the true weights: it is for emulation, never for a denoiser.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,6 +42,11 @@ class EffectiveNoise:
     ks_distance: float
     magnitude_corr: float
     count: int
+
+    @property
+    def noise_var_se(self) -> float:
+        """Standard error of ``noise_var``, from the kurtosis found: s_z^2 sqrt((kurtosis + 2) / count)."""
+        return 0.0 if self.noise_var == 0 else self.noise_var * math.sqrt((self.excess_kurtosis + 2) / self.count)
 
 
 def effective_noise(weights: Tensor, received: Received) -> EffectiveNoise:
@@ -84,6 +90,40 @@ def effective_noise_per_tensor(packed: PackedWeights, received: Received) -> dic
             piece = Received(received.values[part], noise_var[part], received.source)
             found[slot.name] = effective_noise(packed.vector[part], piece)
     return found
+
+
+def pooled(noises: Sequence[EffectiveNoise]) -> EffectiveNoise:
+    """One for several transmissions of the same weights: as if their noise were one sample.
+
+    Counts add, the second and fourth moments of z average by count; so do gain, offset and the correlation. The KS
+    distance is the average too, which sampling holds above 0 as far as it does for one transmission.
+
+    Raises:
+        ValueError: nothing to pool.
+    """
+    if not noises:
+        raise ValueError("`pooled` needs the noise of at least one transmission; got none.")
+    if len(noises) == 1:
+        return noises[0]
+    count = sum(noise.count for noise in noises)
+
+    def mean(values: Iterable[float]) -> float:
+        return math.fsum(n.count * value for n, value in zip(noises, values, strict=True)) / count
+
+    noise_var = mean(n.noise_var for n in noises)
+    fourth = mean((n.excess_kurtosis + 3) * n.noise_var**2 if n.noise_var > 0 else 0.0 for n in noises)
+    noisy = 0 < noise_var < math.inf
+    signal = mean(n.noise_var * units.db_to_linear(n.wnr_db) if 0 < n.noise_var < math.inf else 0.0 for n in noises)
+    return EffectiveNoise(
+        gain=mean(n.gain for n in noises),
+        offset=mean(n.offset for n in noises),
+        noise_var=noise_var,
+        wnr_db=units.noise_var_to_wnr_db(noise_var, signal),
+        excess_kurtosis=fourth / noise_var**2 - 3 if noisy else math.nan,
+        ks_distance=mean(n.ks_distance for n in noises),
+        magnitude_corr=mean(n.magnitude_corr for n in noises),
+        count=count,
+    )
 
 
 def _reduce(w: Tensor, r: Tensor) -> EffectiveNoise:

@@ -1,9 +1,10 @@
 """Experiments: a scenario becomes trials, trials become records, records become a summary."""
 
+from analognn.estimates import Estimate
 from analognn.experiments.runner import RunResult, run
 from analognn.experiments.scenario import Denoising, Medium, Scenario, shipped
 from analognn.experiments.store import Store
-from analognn.experiments.summary import Entry, Estimate, Summary, summarise
+from analognn.experiments.summary import Entry, Summary, summarise
 from analognn.experiments.trial import Record
 
 __all__ = [

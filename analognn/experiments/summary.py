@@ -12,14 +12,12 @@ import math
 import platform
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
-
 from analognn import compat
+from analognn.estimates import Estimate, estimate
 from analognn.experiments.scenario import Point, Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.trial import CLEAN, Record
@@ -27,19 +25,6 @@ from analognn.files import replacing
 
 FILE = "summary.json"
 _LIBRARIES = ("analognn", "torch", "torchvision", "aihwkit", "sionna", "numpy")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % interval; low and high are None where one draw leaves nothing to estimate them from.
-
-    >>> estimate([0.5, 0.7]).mean
-    0.6
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -115,15 +100,6 @@ def write_summary(store: Store) -> Path:
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return store.folder / FILE
-
-
-def estimate(values: Sequence[float]) -> Estimate:
-    """Mean and 95 % interval of independent values."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return Estimate(mean, None, None)
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * statistics.stdev(values) / math.sqrt(len(values))
-    return Estimate(mean, mean - half, mean + half)
 
 
 def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry:

@@ -16,8 +16,8 @@ import torch
 from scipy import stats
 
 from analognn import MmsePb
+from analognn.estimates import estimate
 from analognn.experiments import Denoising, Medium, Store, run, runner, summarise
-from analognn.experiments.summary import estimate
 from analognn.experiments.trial import Reception, denoisers, prepare, receptions, run_trials, seeded
 
 

@@ -1,0 +1,8 @@
+"""How far a medium is from AWGN: the noise it puts on weights, its shape, and the accuracy that AWGN would promise."""
+
+from .checks import Check
+from .measure import Certificate, certify
+from .shape import Autocorrelation, NoiseShape, VarianceCurve
+from .stand_ins import Accuracy
+
+__all__ = ["Accuracy", "Autocorrelation", "Certificate", "Check", "NoiseShape", "VarianceCurve", "certify"]
