@@ -170,13 +170,12 @@ class Crossbar(Backend):
 
     def _read(self, model: NoiseModel, tile: Tensor, scale: Tensor, times: Sequence[float]) -> list[Tensor]:
         """One tile [out, in], mapped at its scale, programmed, and read at each time; the mean over the copies."""
-        x = tile / torch.where(scale > 0, scale, 1.0) if scale.ndim else tile  # aihwkit itself maps max|x| to g_max
+        x = tile / torch.where(scale > 0, scale, 1.0)  # aihwkit's converters lose weights below 1e-7
         reads = self._program_and_read(model, x, times)
         for _ in range(self.copies - 1):
             for read, copy in zip(reads, self._program_and_read(model, x, times), strict=True):
                 read += copy
-        unit = scale / self.copies if scale.ndim else 1 / self.copies
-        return [read.mul_(unit) for read in reads] if scale.ndim or self.copies > 1 else reads
+        return [read.mul_(scale / self.copies) for read in reads]
 
     def _program_and_read(self, model: NoiseModel, x: Tensor, times: Sequence[float]) -> list[Tensor]:
         programmed, devices = model.apply_programming_noise(x)
@@ -188,7 +187,8 @@ class Crossbar(Backend):
             drifted = model.apply_drift_noise(programmed, devices, t)
             for _ in range(self.reads - 1):
                 drifted += model.apply_drift_noise(programmed, devices, t)
-            drifted /= self.reads
+            if self.reads > 1:
+                drifted /= self.reads
             reads.append(drifted.mul_(self.alpha(x, programmed, drifted)))
         return reads
 

@@ -2,9 +2,8 @@
 
     model -> convert_to_analog -> program -> drift to t_inference -> read    r = alpha W(G(t))
 
-It is the reference that :class:`Crossbar` is held against, and the only way to the full analog forward pass: converters
-(DAC, ADC), output noise and IR drop act on every product anew, so they are no noise on the weights. What aihwkit cannot
-map is refused; :class:`Crossbar` takes it.
+It is the reference that :class:`Crossbar` is held against: slower, and for fewer layers. What aihwkit cannot map is
+refused. Products are exact; for converters and noise at every product see :mod:`analognn.hardware.forward`.
 """
 
 from __future__ import annotations
@@ -28,16 +27,13 @@ COMPENSATION = {
 }
 
 
-def analog_model(
-    model: nn.Module, medium: Crossbar, *, generator: torch.Generator, periphery: bool = False
-) -> nn.Module:
+def analog_model(model: nn.Module, medium: Crossbar, *, generator: torch.Generator) -> nn.Module:
     """A copy of ``model`` in evaluation mode whose layers compute on crossbar tiles, programmed and drifted.
 
     Args:
         model: any module whose weights lie in Linear and ungrouped convolutions; float32.
         medium: devices, tiles, time and compensation. ``copies`` and ``reads`` must be 1.
-        generator: seeds the devices. What ``periphery`` adds, aihwkit draws from a generator of its own.
-        periphery: compute with aihwkit's default converters and output noise, and with IR drop; else exactly.
+        generator: the only source of randomness.
 
     Raises:
         ValueError: a layer or a setting that aihwkit's modules do not have.
@@ -47,12 +43,10 @@ def analog_model(
     from aihwkit.nn.conversion import convert_to_analog
 
     with seeded(next(model.parameters()).device, generator):
-        analog: Any = convert_to_analog(copy.deepcopy(model), rpu_config(medium, periphery=periphery)).eval()
+        analog: Any = convert_to_analog(copy.deepcopy(model), rpu_config(medium)).eval()
         analog.program_analog_weights()
         if medium.t_inference > 0:
             analog.drift_analog_weights(medium.t_inference)
-            if periphery and medium.drift_compensation != "none":
-                _compensate(analog, medium)
     converted: nn.Module = analog
     return converted
 
@@ -72,7 +66,7 @@ def read_back(analog: nn.Module, layout: ParameterLayout, weights: Tensor) -> Te
     return values
 
 
-def rpu_config(medium: Crossbar, *, periphery: bool = False) -> Any:
+def rpu_config(medium: Crossbar) -> Any:
     """The ``InferenceRPUConfig`` of aihwkit for a medium."""
     from aihwkit.inference.compensation import drift
     from aihwkit.simulator.configs import InferenceRPUConfig, IOParameters, MappingParameter
@@ -81,7 +75,7 @@ def rpu_config(medium: Crossbar, *, periphery: bool = False) -> Any:
     return InferenceRPUConfig(
         noise_model=medium.noise_model(),
         drift_compensation=getattr(drift, kind)() if kind else None,
-        forward=IOParameters(ir_drop=1.0) if periphery else IOParameters(is_perfect=True),
+        forward=IOParameters(is_perfect=True),  # aihwkit reads alpha through its converters; the default ones lose it
         mapping=MappingParameter(
             digital_bias=True,
             max_input_size=medium.tile_size,
@@ -90,13 +84,6 @@ def rpu_config(medium: Crossbar, *, periphery: bool = False) -> Any:
             weight_scaling_columnwise=medium.weight_scaling == "column",
         ),
     )
-
-
-def _compensate(analog: Any, medium: Crossbar) -> None:
-    """Put alpha right: aihwkit reads it through its converters, which at their default range lose small weights."""
-    for tile in analog.analog_tiles():
-        alpha = medium.alpha(tile.reference_combined_weights, tile.programmed_weights, tile.tile.get_weights())
-        tile.alpha = alpha.reshape(-1) if alpha.ndim else alpha
 
 
 def _read(analog: nn.Module, slot: Slot) -> Tensor:

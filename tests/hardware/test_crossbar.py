@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from analognn import backends
-from analognn.hardware import Crossbar, Pcm
+from analognn.hardware import Crossbar, Pcm, ReRamCmo
 from analognn.hardware.crossbar import tile_slices
 from analognn.packing import ParameterLayout
 
@@ -96,6 +96,16 @@ def test_a_zero_column_stays_zero_under_column_scaling():
     packed.vector[:16] = 0
     received = Pcm(weight_scaling="column").receive(packed, generator=generator())
     assert torch.equal(received.values[:16], torch.zeros(16))
+
+
+@pytest.mark.parametrize("medium", [Pcm(), ReRamCmo()])
+@pytest.mark.parametrize("factor", [2.0**-40, 2.0**20])
+def test_noise_is_relative_to_the_weights(medium, factor):
+    packed = matrix(32, 32)
+    small = dataclasses.replace(packed, vector=packed.vector * factor)
+    received, scaled = (medium.receive(p, generator=generator()) for p in (packed, small))
+    torch.testing.assert_close(scaled.values, received.values * factor, rtol=1e-3, atol=1e-4 * factor)
+    assert float(scaled.noise_var[0]) == pytest.approx(float(received.noise_var[0]) * factor**2, rel=0.01)
 
 
 def test_biases_are_digital_by_default():
