@@ -1,5 +1,6 @@
 """What is installed: the wheel's contents, the public names, the plug-in group, the direction of the imports."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -17,11 +18,15 @@ PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Names of the files in our built wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), str(ROOT)]
+    """Names of the files in our wheel, built from a copy: what an older build left behind must not count."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("analognn", "channels"):
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(source), str(source)]
     subprocess.run(build, check=True)
-    (path,) = folder.glob("analognn-*.whl")
+    (path,) = source.glob("analognn-*.whl")
     with zipfile.ZipFile(path) as archive:
         return archive.namelist()
 
