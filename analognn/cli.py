@@ -127,7 +127,7 @@ def list_(as_json: bool) -> None:
 
 @main.group()
 def show() -> None:
-    """Print a run's table, or a scenario."""
+    """Print a run's table, a scenario or a medium, or certify a medium."""
 
 
 @show.command("run")
@@ -166,6 +166,44 @@ def show_medium(name: str) -> None:
     click.secho("\nDefaults", bold=True)
     for parameter, default in (found["backends"] | found["channels"])[name]["parameters"].items():
         click.echo(f"  {parameter} = {default}")
+
+
+@show.command("certificate")
+@click.argument("medium")
+@click.option("--model", default="mnist-resnet8", show_default=True, help="A name that `list` prints.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Parameter of the medium.")
+@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Draws of the medium.")
+@click.option("--test-examples", type=click.IntRange(min=0), default=0, help="The first so many [all].")
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache].")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="certificate.png", show_default=True)
+@_refuses_bad_input
+def show_certificate(
+    medium: str, model: str, settings: tuple[str, ...], seeds: int, test_examples: int, data: Path | None, out: Path
+) -> None:
+    """Measure how far MEDIUM is from AWGN, and draw it.
+
+    Writes the picture and, beside it, all numbers as JSON. Crossbars are scored from 0 s to a year.
+    """
+    from analognn import plots_certificate
+    from analognn.certificate.by_name import certify_by_name
+    from analognn.certificate.tables import accuracy_table, checks_table
+    from analognn.experiments.scenario import Medium, set_key
+
+    if out.suffix != ".png" or not out.parent.is_dir():
+        raise ValueError(f"`--out` must be a .png file in a folder that is there; got {str(out)!r}.")
+    parameters: dict[str, Any] = {}
+    for setting in settings:
+        set_key(parameters, setting)
+    with _progress_bar(medium, "draws") as progress:
+        named = certify_by_name(
+            medium, Medium(medium, parameters).at({}), model,
+            seeds=_counted(seeds, progress), data_dir=data, test_examples=test_examples,
+        )  # fmt: skip
+    _console_print(checks_table(named.certificate))
+    _console_print(accuracy_table(named.certificate))
+    named.write(out.with_suffix(".json"))
+    plots_certificate.draw(named.certificate, out, title=named.title)
+    click.echo(f"Picture and numbers are in {out} and {out.with_suffix('.json')}")
 
 
 @main.command()
@@ -209,7 +247,7 @@ def _run(
 
 
 @contextmanager
-def _progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def _progress_bar(title: str, unit: str = "trials") -> Iterator[Callable[[int, int], None]]:
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -219,10 +257,18 @@ def _progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn,
     )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
     with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()) as bar:
         task = bar.add_task(f"{title}: loading", total=None)
         yield lambda done, total: bar.update(task, description=title, completed=done, total=total)
+
+
+def _counted(total: int, progress: Callable[[int, int], None]) -> Iterator[int]:
+    """0 to total - 1; each is done when the next is asked for."""
+    for i in range(total):
+        progress(i, total)
+        yield i
+    progress(total, total)
 
 
 def _axis(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 AIHWKIT_TORCH = {(1, 1): ((2, 10), (2, 13)), (1, 2): ((2, 13), (2, 16))}
 """aihwkit release -> first torch release that works, first one that does not (or was not tried)."""
+LIBRARIES = ("analognn", "torch", "torchvision", "aihwkit", "sionna", "numpy")
 MINIMUM = {"sionna": (2, 2), "numpy": (2, 2)}
 
 
@@ -58,6 +59,11 @@ def installed(package: str) -> str:
         return ""
 
 
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that decide numbers; they stand beside every result."""
+    return {"python": platform.python_version()} | {name: installed(name) for name in LIBRARIES}
+
+
 def aihwkit_problem() -> str:
     """What is wrong with the installed pair of aihwkit and torch, or an empty text."""
     aihwkit, torch = installed("aihwkit"), installed("torch")
@@ -66,7 +72,9 @@ def aihwkit_problem() -> str:
     span = AIHWKIT_TORCH.get(_release(aihwkit))
     if span is None:
         known = ", ".join(_text(release) for release in AIHWKIT_TORCH)
-        return f"aihwkit {aihwkit} was measured with no torch; install {known}.*: pip install -c constraints.txt analognn."
+        return (
+            f"aihwkit {aihwkit} was measured with no torch; install {known}.*: pip install -c constraints.txt analognn."
+        )
     first, end = span
     if first <= _release(torch) < end:
         return ""

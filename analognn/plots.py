@@ -16,7 +16,7 @@ PICTURE = "accuracy_vs_wnr.png"
 COLUMNS = 4
 """Panels side by side at most."""
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
-_STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
+STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
 
 
@@ -59,7 +59,7 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
 def _panel(panel: Axes, entries: list[Entry], summary: Summary) -> None:
     if summary.clean is not None:
         panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
-    for (color, marker), name in zip(_STYLES, summary.scenario.denoiser.names, strict=False):
+    for (color, marker), name in zip(STYLES, summary.scenario.denoiser.names, strict=False):
         line = sorted(
             (
                 (entry.wnr_db, entry.accuracy)

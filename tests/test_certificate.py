@@ -14,11 +14,12 @@ from analognn.certificate import certify
 from analognn.channels import Awgn, Received
 from analognn.effective import pooled
 from analognn.evaluate import Score
+from analognn.plots_certificate import picture
 
 NOISE_VAR = 1e-3
 REPORTED = "squared error / reported variance"
-ROWS, COLUMNS = (f"autocorrelation along {way} [standard errors]" for way in ("rows", "columns"))
-CURVE, CORR = "variance against |w| [standard errors]", "correlation of |z| with |w|"
+ROWS, COLUMNS = (f"autocorrelation along {way} (standard errors)" for way in ("rows", "columns"))
+CURVE, CORR = "variance against |w| (standard errors)", "correlation of |z| with |w|"
 KURTOSIS, KS = "excess kurtosis", "Kolmogorov-Smirnov distance"
 
 
@@ -243,6 +244,7 @@ def test_crossbars_are_scored_from_programming_to_a_year():
     assert [point.t for point in pcm.accuracy] == [0.0, 20.0, 100.0, 3600.0, 86400.0, 2592000.0, 31536000.0]
     wnr = [point.wnr_db for point in pcm.accuracy]
     assert wnr[0] > wnr[-1] + 3
+    assert pcm.t == 100.0
     assert wnr[2] == pcm.whole.wnr_db
     assert {KURTOSIS, CORR, CURVE} <= failed(pcm)
     wan = certify(packed, backends.create("reram-wan2022"), score=Recorder(), seeds=[0])
@@ -262,3 +264,21 @@ def test_crossbars_are_scored_from_programming_to_a_year():
 def test_bad_input(packed, backend, arguments, message):
     with pytest.raises(ValueError, match=message):
         certify(packed, backend, score=Recorder(), **{"seeds": [0], **arguments})
+
+
+def test_the_picture_has_four_panels_and_says_what_there_is_to_see(packed):
+    """Media that age have a line over time, others a point, and a medium without noise or scores says so."""
+    cases = [
+        (backends.create("pcm"), {"times": [0.0, 20.0], "score": Recorder()}, ["0 s", "20 s"]),
+        (Synthetic(), {"score": Recorder()}, ["medium", "medium,\naligned", "AWGN\nper layer", "AWGN\nglobal"]),
+    ]
+    for backend, arguments, labels in cases:
+        figure = picture(certify(packed, backend, seeds=range(2), **arguments), title="it")
+        figure.canvas.draw()
+        assert len(figure.axes) == 4
+        assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == labels
+        assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["0", "1"]
+        assert all(panel.get_title() and panel.get_ylabel() for panel in figure.axes)
+    silent = picture(certify(packed, ChannelBackend(Awgn(noise_var=0.0)), seeds=[0]), title="it")
+    texts = [text.get_text() for panel in silent.axes for text in panel.texts]
+    assert texts == ["no noise", "no noise", "no noise", "not scored"]

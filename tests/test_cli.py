@@ -76,6 +76,21 @@ def test_show_scenario_prints_a_file_that_runs(tmp_path):
     assert "seeds = 2" in printed
 
 
+def test_show_certificate_writes_a_picture_and_its_numbers(tmp_path):
+    out = tmp_path / "certificate.png"
+    arguments = ["pcm", "--set", "t_inference=60.0", "--seeds", 2, "--test-examples", 20, "--out", out]
+    outcome = call("show", "certificate", *arguments)
+    assert outcome.exit_code == 0
+    assert out.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(out.with_suffix(".json").read_text())
+    assert found["medium"] == {"backend": "pcm", "t_inference": 60.0}
+    assert (found["model"], found["draws"], len(found["accuracy"])) == ("mnist-resnet8", 2, 7)
+    assert found["versions"]["analognn"] == __version__
+    assert {path.name for path in tmp_path.iterdir()} == {"certificate.png", "certificate.json"}
+    assert "Held against AWGN" in outcome.output
+    assert outcome.output.splitlines()[-1] == f"Picture and numbers are in {out} and {out.with_suffix('.json')}"
+
+
 def test_version():
     assert call("--version").output == f"analognn, version {__version__}\n"
 
@@ -94,6 +109,15 @@ def test_version():
         (["sweep", "--over", "denoiser.kappa=10"], "`--over` needs KEY=[V, ...]"),
         (["sweep"], "Missing option '--over'"),
         (["show", "run", "nowhere"], "No results in 'nowhere'"),
+        (["show", "certificate", "pmc"], "Did you mean 'pcm'"),
+        (["show", "certificate", "pcm", "--set", "g_max=-1.0"], "`Pcm(g_max=...)` must be a finite number > 0"),
+        (["show", "certificate", "pcm", "--set", "gmax=1.0"], "Did you mean 'g_max'"),
+        (["show", "certificate", "pcm", "--set", "g_max"], "`--set` needs KEY=VALUE"),
+        (["show", "certificate", "pcm", "--model", "resnet"], "must be one of"),
+        (["show", "certificate", "pcm", "--seeds", "0"], "0 is not in the range"),
+        (["show", "certificate", "pcm", "--test-examples", "1001"], "must be <= 1000"),
+        (["show", "certificate", "pcm", "--out", "nowhere/a.png"], "in a folder that is there"),
+        (["show", "certificate", "pcm", "--out", "a.jpg"], "must be a .png file"),
         (["plot", "nowhere"], "No results in 'nowhere'"),
         (["nonsense"], "No such command"),
     ],

@@ -106,11 +106,11 @@ def _curve_check(shape: NoiseShape) -> Check:
     """The bin furthest from 1, in its standard errors."""
     curve = shape.curve
     deviations = [(v - 1) / e for v, e in zip(curve.variance, curve.standard_error, strict=True) if e > 0]
-    return Check("variance against |w| [standard errors]", max(deviations, key=abs, default=0.0), 0.0, STANDARD_ERRORS)
+    return Check("variance against |w| (standard errors)", max(deviations, key=abs, default=0.0), 0.0, STANDARD_ERRORS)
 
 
 def _lag_check(direction: str, found: Autocorrelation) -> Check:
     """The lag furthest from 0, in its standard errors."""
     deviations = [r / e for r, e in zip(found.rho, found.standard_error, strict=True)]
     worst = max(deviations, key=abs, default=0.0)
-    return Check(f"autocorrelation {direction} [standard errors]", worst, 0.0, STANDARD_ERRORS)
+    return Check(f"autocorrelation {direction} (standard errors)", worst, 0.0, STANDARD_ERRORS)

@@ -61,6 +61,7 @@ class Certificate:
         checks: what would hold for AWGN of a known variance per tensor.
         accuracy: by time; empty where nothing was scored.
         clean: accuracy of the weights as sent; None where nothing was scored.
+        t: time since programming that ``whole``, ``tensors`` and ``shape`` belong to [s]; None where nothing ages.
         draws: of the medium.
         usage: cost of one of them.
     """
@@ -71,6 +72,7 @@ class Certificate:
     checks: tuple[Check, ...]
     accuracy: tuple[Accuracy, ...]
     clean: float | None
+    t: float | None
     draws: int
     usage: Usage
 
@@ -141,6 +143,7 @@ def certify(
         checks=checks(packed, whole, shape, [draw.ratio for draw in draws]),
         accuracy=tuple(accuracy(rows) for rows in zip(*(draw.scores for draw in draws), strict=True)),
         clean=score(packed.vector).accuracy if score else None,
+        t=backend.t_inference if isinstance(backend, Aging) else None,
         draws=len(draws),
         usage=draws[0].usage,
     )

@@ -170,7 +170,7 @@ class Scenario:
         """
         raw = _parse_toml(_source(name).read_text(encoding="utf-8"))
         for override in overrides:
-            _override(raw, override)
+            set_key(raw, override)
         return cls.from_dict(raw)
 
     def to_dict(self) -> dict[str, Any]:
@@ -222,8 +222,12 @@ def _parse_toml(text: str) -> dict[str, Any]:
         raise ValueError(f"The scenario is not valid TOML: {error}.") from None
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
-    """Apply one ``dotted.key=value``; the value is TOML, or text where it is not."""
+def set_key(raw: dict[str, Any], override: str) -> None:
+    """Apply one ``dotted.key=value`` to nested tables; the value is TOML, or text where it is not.
+
+    Raises:
+        ValueError: no ``key=``, or a table where there is a value.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"`--set` needs KEY=VALUE, for example --set denoiser.kappa=40; got {override!r}.")

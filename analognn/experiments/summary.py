@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import platform
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from analognn.experiments.trial import CLEAN, Record
 from analognn.files import replacing
 
 FILE = "summary.json"
-_LIBRARIES = ("analognn", "torch", "torchvision", "aihwkit", "sionna", "numpy")
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ class Summary:
             "scenario_hash": self.scenario.hash,
             "clean_accuracy": self.clean,
             "entries": [dataclasses.asdict(entry) for entry in self.entries],
-            "versions": {"python": platform.python_version()} | {name: compat.installed(name) for name in _LIBRARIES},
+            "versions": compat.versions(),
         }
 
 
