@@ -40,7 +40,7 @@ class AnalogForward:
     Defaults are aihwkit's; bounds and noise are in units of (largest input) x (largest weight).
 
     Args:
-        medium: devices, time, tile size, weight scaling and drift compensation; one copy, digital bias.
+        medium: devices, time, tile size, weight scaling and drift compensation; one copy, one read.
         program: False puts the weights on the tiles exactly, for example received ones.
         is_perfect: exact products, all below has no effect: weight noise alone.
         dac_bits: bits of the inputs, sign included, >= 2: 2^b - 2 steps; None: not rounded.
@@ -98,10 +98,11 @@ class AnalogForward:
                     f"cannot be seeded; got {self.simulator!r}."
                 )
         medium = self.medium
-        if medium.copies != 1 or not medium.digital_bias:
+        if (medium.copies, medium.reads, medium.digital_bias) != (1, 1, True):
             raise ValueError(
-                "`AnalogForward(medium=...)` must have copies=1 and digital_bias=True: a tile is one copy, and biases "
-                f"are added after the ADC; got copies={medium.copies}, digital_bias={medium.digital_bias}."
+                "`AnalogForward(medium=...)` must have copies=1, reads=1 and digital_bias=True: each product is one "
+                "reading of one copy, and biases are added after the ADC; got "
+                f"copies={medium.copies}, reads={medium.reads}, digital_bias={medium.digital_bias}."
             )
 
     def convert(
@@ -119,7 +120,7 @@ class AnalogForward:
             ValueError: a layer aihwkit cannot map that is not in ``digital``, or calibration inputs missing or given
                 in vain.
         """
-        check_mappable(model, simulator=self.simulator, digital=self.digital)
+        check_mappable(model, simulator=self.simulator, tile_size=self.medium.tile_size, digital=self.digital)
         if (calibration is not None) != (self.input_range == "calibrated"):
             need = "needs" if calibration is None else "takes no"
             raise ValueError(

@@ -21,12 +21,13 @@ MAPPED: dict[str, tuple[type[nn.Module], ...]] = {
 """Simulator -> the layer types it takes; their subclasses are left out."""
 
 
-def check_mappable(model: nn.Module, *, simulator: str, digital: Sequence[str]) -> None:
+def check_mappable(model: nn.Module, *, simulator: str, tile_size: int, digital: Sequence[str]) -> None:
     """Raise unless every layer of ``model`` that holds weights is mapped, normalisation, or named in ``digital``.
 
     Args:
         model: any module.
         simulator: a key of :data:`MAPPED`.
+        tile_size: rows and columns of a tile at most.
         digital: names of modules or parameters.
 
     Raises:
@@ -40,7 +41,7 @@ def check_mappable(model: nn.Module, *, simulator: str, digital: Sequence[str]) 
                 f"{checks.nearest(name, known)}"
             )
     owned = list(_owned(model, digital))
-    problems = dict(_problems(model, owned, simulator))
+    problems = dict(_problems(model, owned, simulator, tile_size))
     if problems:
         name, problem = next(iter(problems.items()))
         raise ValueError(
@@ -64,18 +65,18 @@ def _owned(model: nn.Module, digital: Sequence[str]) -> Iterator[Owned]:
             yield name, owner, parameter
 
 
-def _problems(model: nn.Module, owned: Sequence[Owned], simulator: str) -> Iterator[tuple[str, str]]:
+def _problems(model: nn.Module, owned: Sequence[Owned], simulator: str, tile_size: int) -> Iterator[tuple[str, str]]:
     """Name of a layer or parameter -> why it cannot be mapped."""
     encoders = [name for name, module in model.named_modules() if isinstance(module, nn.TransformerEncoderLayer)]
     for name, owner, parameter in owned:
         encoder = next((path for path in encoders if not path or f"{owner}.".startswith(f"{path}.")), None)
         if encoder is not None:
             yield encoder or name, "TransformerEncoderLayer reads the weights of its layers itself"
-        elif problem := _problem(model.get_submodule(owner), parameter, simulator):
+        elif problem := _problem(model.get_submodule(owner), parameter, simulator, tile_size):
             yield owner or name, problem
 
 
-def _problem(layer: nn.Module, parameter: nn.Parameter, simulator: str) -> str:
+def _problem(layer: nn.Module, parameter: nn.Parameter, simulator: str, tile_size: int) -> str:
     kind, mapped = type(layer), MAPPED[simulator]
     if kind not in mapped:
         also = "; Conv1d and Conv3d are with simulator='c++'" if kind in MAPPED["c++"] else ""
@@ -85,10 +86,10 @@ def _problem(layer: nn.Module, parameter: nn.Parameter, simulator: str) -> str:
         return f"it is {parameter.dtype}, and tiles are float32 (model.float())"
     if parameter.is_cuda and simulator == "c++":
         return "it is on a GPU, and simulator='c++' computes on the CPU"
-    return _problem_of_convolution(layer) if isinstance(layer, nn.modules.conv._ConvNd) else ""
+    return _problem_of_convolution(layer, tile_size) if isinstance(layer, nn.modules.conv._ConvNd) else ""
 
 
-def _problem_of_convolution(layer: nn.modules.conv._ConvNd) -> str:
+def _problem_of_convolution(layer: nn.modules.conv._ConvNd, tile_size: int) -> str:
     if layer.groups != 1:
         return f"it has groups={layer.groups}, and only ungrouped convolutions are mapped"
     if isinstance(layer.padding, str):
@@ -97,4 +98,7 @@ def _problem_of_convolution(layer: nn.modules.conv._ConvNd) -> str:
         return f"it has padding_mode={layer.padding_mode!r}, and only 'zeros' is mapped"
     if isinstance(layer, nn.Conv1d) and layer.dilation != (1,):
         return f"it has dilation={layer.dilation}, and only Conv1d without dilation is mapped"
+    size = max(layer.weight.shape[0], layer.weight[0].numel())
+    if isinstance(layer, (nn.Conv1d, nn.Conv3d)) and size > tile_size:
+        return f"it needs a tile of {size} (tile_size={tile_size}), and only Conv2d and Linear are cut into several"
     return ""

@@ -226,6 +226,9 @@ def test_conv1d_goes_through_the_cpp_simulator():
     forward = AnalogForward(is_perfect=True, program=False, simulator="c++")
     with torch.inference_mode():
         torch.testing.assert_close(forward.convert(model, generator=seed())(x), model(x))
+    small = dataclasses.replace(forward, medium=Pcm(tile_size=8))
+    with pytest.raises(ValueError, match=r"needs a tile of 12 \(tile_size=8\), and only Conv2d and Linear are cut"):
+        small.convert(model, generator=seed())
 
 
 @pytest.mark.parametrize(
@@ -237,7 +240,8 @@ def test_conv1d_goes_through_the_cpp_simulator():
         ({"ir_drop": 1.0}, r"AnalogForward\(ir_drop=1.0\)` needs simulator='c\+\+', whose noise per product cannot be"),
         ({"w_noise": 0.1}, r"AnalogForward\(w_noise=0.1\)` needs simulator"),
         ({"simulator": "cuda"}, r"simulator=...\)` must be one of torch, c\+\+"),
-        ({"medium": Pcm(copies=2)}, r"must have copies=1 and digital_bias=True.*copies=2"),
+        ({"medium": Pcm(copies=2)}, r"must have copies=1, reads=1 and digital_bias=True.*copies=2"),
+        ({"medium": Pcm(reads=2)}, r"got copies=1, reads=2"),
         ({"medium": Pcm(digital_bias=False)}, r"digital_bias=False"),
     ],
 )
