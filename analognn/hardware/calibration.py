@@ -25,11 +25,16 @@ Medium = Callable[[Tensor, Tensor], Tensor]
 
 
 class Fit(NamedTuple):
-    """Least squares of what is read on what was sent: gain [], variance [] of the rest, and Var[r] [] of the tile."""
+    """Least squares of what is read on what was sent: gain [], variance [] of the rest, and Var[r] [] of the sample."""
 
     gain: Tensor
     noise_var: Tensor
     read_var: Tensor
+
+    def shrinkage(self) -> Tensor:
+        """The factor c [] that takes received weights to the variance of the clean ones."""
+        share = self.noise_var / self.read_var.clamp_min(torch.finfo(self.read_var.dtype).tiny)
+        return (1 - share).clamp_min(0).sqrt() / self.gain.clamp_min(0.1)
 
 
 def bootstrap(medium: Medium, read: Tensor, scale: Tensor, guess: Fit | None) -> Fit:
@@ -37,7 +42,7 @@ def bootstrap(medium: Medium, read: Tensor, scale: Tensor, guess: Fit | None) ->
 
     The sample is every so many rows and columns; a small tile is sent several times. Standard error from 8192 weights:
     sqrt((kurtosis - 1) / 8192), 2 to 4 %. Measured on the layers of a trained ResNet-20, all media, WNR -2 to 20 dB:
-    the reported variance is 0.2 dB too small in the mean, -0.65 to +0.5 dB per layer.
+    the reported variance is 0.2 dB too small in the mean, -0.65 to +0.7 dB per layer.
 
     Args:
         medium: what the tile went through.
@@ -45,16 +50,17 @@ def bootstrap(medium: Medium, read: Tensor, scale: Tensor, guess: Fit | None) ->
         scale: [] or [out, 1], max|W| of the tile or of each row.
         guess: the fit of another tile of the same tensor, in place of the first passes.
     """
-    var, mean = torch.var_mean(read, correction=0)
-    var = var.clamp_min(torch.finfo(read.dtype).tiny)
-    fit = guess or Fit(torch.ones_like(var), torch.zeros_like(var), var)
     ends = _ends(read, scale)
+    fit = guess
     for samples in PASSES[-1:] if guess else PASSES:
         rows, columns = _sample(read.shape, samples, read.device)
         limit = scale[rows] if scale.ndim else scale
-        c = (1 - fit.noise_var / fit.read_var).clamp_min(0).sqrt() / fit.gain.clamp_min(0.1)
-        u = (mean + c * (read[rows][:, columns] - mean)).clamp(-limit, limit)
-        fit = Fit(*_least_squares(u, _send(medium, u, limit, ends)), var)
+        r = read[rows[:, None], columns]
+        mean = r.mean()
+        c = fit.shrinkage() if fit else 1.0
+        u = (mean + c * (r - mean)).clamp(-limit, limit)
+        fit = Fit(*_least_squares(u, _send(medium, u, limit, ends)), (r - mean).square().mean())
+    assert fit is not None
     return fit
 
 
