@@ -31,6 +31,7 @@ def fresh(name: str, seed: int = 0) -> nn.Module:
     ("name", "parameters"),
     [
         ("mnist-resnet8", 75_002),
+        ("mnist-resnet8-noise-aware", 75_002),
         ("cifar10-resnet20", 269_722),
         ("cifar10-resnet32", 464_154),
         ("cifar10-resnet44", 658_586),
