@@ -8,20 +8,18 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
-from analognn import __version__
+from analognn import __version__, progress
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from analognn.estimates import Estimate
     from analognn.experiments import RunResult, Scenario
     from analognn.experiments.summary import Summary
 
@@ -194,10 +192,10 @@ def show_certificate(
     parameters: dict[str, Any] = {}
     for setting in settings:
         set_key(parameters, setting)
-    with _progress_bar(medium, "draws") as progress:
+    with progress.bar(medium, "draws") as report:
         named = certify_by_name(
             medium, Medium(medium, parameters).at({}), model,
-            seeds=_counted(seeds, progress), data_dir=data, test_examples=test_examples,
+            seeds=progress.counted(seeds, report), data_dir=data, test_examples=test_examples,
         )  # fmt: skip
     _console_print(checks_table(named.certificate))
     _console_print(accuracy_table(named.certificate))
@@ -242,33 +240,8 @@ def _run(
     if download:
         models.load(scenario.model, data_dir=data, download=True)
         data_sets.load(models.spec(scenario.model).dataset, data_dir=data, download=True)
-    with _progress_bar(scenario.name) as progress:
-        return run_scenario(scenario, out, data_dir=data, device=device, workers=workers, progress=progress)
-
-
-@contextmanager
-def _progress_bar(title: str, unit: str = "trials") -> Iterator[Callable[[int, int], None]]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn(unit))
-    with Progress(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()) as bar:
-        task = bar.add_task(f"{title}: loading", total=None)
-        yield lambda done, total: bar.update(task, description=title, completed=done, total=total)
-
-
-def _counted(total: int, progress: Callable[[int, int], None]) -> Iterator[int]:
-    """0 to total - 1; each is done when the next is asked for."""
-    for i in range(total):
-        progress(i, total)
-        yield i
-    progress(total, total)
+    with progress.bar(scenario.name, "trials") as report:
+        return run_scenario(scenario, out, data_dir=data, device=device, workers=workers, progress=report)
 
 
 def _axis(text: str) -> list[str]:
@@ -298,8 +271,8 @@ def _results_table(summary: Summary) -> Table:
             where = [medium, point]
             for entry in of_point:
                 wnr_db = "inf" if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
-                gain = _percent(entry.gain_over_ml, sign="+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
-                table.add_row(*where, entry.denoiser, wnr_db if where[0] else "", _percent(entry.accuracy), gain)
+                gain = entry.gain_over_ml.percent("+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
+                table.add_row(*where, entry.denoiser, wnr_db if where[0] else "", entry.accuracy.percent(), gain)
                 where = ["", ""]
             table.add_section()
     return table
@@ -309,11 +282,6 @@ def _point_text(point: dict[str, Any]) -> str:
     return " ".join(
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
     )
-
-
-def _percent(value: Estimate, *, sign: str = "") -> str:
-    half = f" ± {100 * (value.high - value.mean):.1f}" if value.high is not None else ""
-    return f"{100 * value.mean:{sign}.1f}{half}"
 
 
 def _console_print(table: Table) -> None:

@@ -25,6 +25,15 @@ class Estimate:
     low: float | None
     high: float | None
 
+    def percent(self, sign: str = "") -> str:
+        """The mean of shares as text in percent with half the interval's width; ``sign`` "+" for differences.
+
+        >>> Estimate(0.25, 0.2, 0.3).percent("+")
+        '+25.0 ± 5.0'
+        """
+        half = f" ± {100 * (self.high - self.mean):.1f}" if self.high is not None else ""
+        return f"{100 * self.mean:{sign}.1f}{half}"
+
 
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % interval of independent values; differences of paired values are independent too."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from analognn.estimates import Estimate
-
 from .measure import Certificate
 
 
@@ -30,10 +28,5 @@ def accuracy_table(certificate: Certificate) -> Table:
     for point in certificate.accuracy:
         t = "" if point.t is None else f"{point.t:g}"
         gaps = (point.gap_per_layer, point.gap_shape, point.gap_global)
-        table.add_row(t, f"{point.wnr_db:.1f}", _percent(point.medium), *(_percent(gap, sign="+") for gap in gaps))
+        table.add_row(t, f"{point.wnr_db:.1f}", point.medium.percent(), *(gap.percent("+") for gap in gaps))
     return table
-
-
-def _percent(value: Estimate, *, sign: str = "") -> str:
-    half = f" ± {100 * (value.high - value.mean):.1f}" if value.high is not None else ""
-    return f"{100 * value.mean:{sign}.1f}{half}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,9 +22,7 @@ from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Summary, summarise, write_summary
 from analognn.experiments.trial import Reception, Workspace, denoisers, prepare, receptions, run_trials
-
-Progress = Callable[[int, int], None]
-"""Called with (trials done, trials in all) at the start and as trials end."""
+from analognn.progress import Report
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def run(
     data_dir: str | Path | None = None,
     device: str = "auto",
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Report | None = None,
 ) -> RunResult:
     """Run what is not done yet and write ``summary.json`` and ``results.csv`` beside ``results.sqlite``.
 
@@ -106,7 +104,7 @@ def _pending(store: Store, scenario: Scenario) -> list[_Job]:
     return jobs
 
 
-def _execute(place: _Place, jobs: list[_Job], workers: int, progress: Progress) -> list[str]:
+def _execute(place: _Place, jobs: list[_Job], workers: int, progress: Report) -> list[str]:
     total = sum(len(denoisers(place.scenario, reception)) for reception in receptions(place.scenario))
     done = total - sum(len(job.names) for job in jobs)
     progress(done, total)
