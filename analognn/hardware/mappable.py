@@ -67,11 +67,14 @@ def _owned(model: nn.Module, digital: Sequence[str]) -> Iterator[Owned]:
 
 def _problems(model: nn.Module, owned: Sequence[Owned], simulator: str, tile_size: int) -> Iterator[tuple[str, str]]:
     """Name of a layer or parameter -> why it cannot be mapped."""
+    first: dict[int, str] = {}
     encoders = [name for name, module in model.named_modules() if isinstance(module, nn.TransformerEncoderLayer)]
     for name, owner, parameter in owned:
         encoder = next((path for path in encoders if not path or f"{owner}.".startswith(f"{path}.")), None)
         if encoder is not None:
             yield encoder or name, "TransformerEncoderLayer reads the weights of its layers itself"
+        elif first.setdefault(id(parameter), name) != name:
+            yield owner or name, f"it is tied to {first[id(parameter)]!r}, and a tile is programmed once"
         elif problem := _problem(model.get_submodule(owner), parameter, simulator, tile_size):
             yield owner or name, problem
 

@@ -18,8 +18,8 @@ from analognn.compat import require_aihwkit
 from analognn.packing import ParameterLayout, Slot
 
 from .crossbar import Crossbar, seeded
+from .mappable import check_mappable
 
-MAPPED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 COMPENSATION = {
     "global": "GlobalDriftCompensation",
     "global-exact": "GlobalDriftCompensationWithExactReference",
@@ -96,9 +96,8 @@ def _read(analog: nn.Module, slot: Slot) -> Tensor:
 
 
 def _read_tile(tile: Any) -> Tensor:
-    read: Tensor = tile.get_weights()[0].detach() * tile.alpha.detach().cpu().reshape(
-        -1, 1
-    )  # get_weights() omits alpha
+    alpha = tile.alpha.detach().cpu().reshape(-1, 1)  # get_weights() omits it
+    read: Tensor = tile.get_weights()[0].detach() * alpha
     return read
 
 
@@ -110,26 +109,4 @@ def _check(model: nn.Module, medium: Crossbar) -> None:
             f"aihwkit's tiles need digital_bias=True, copies=1, reads=1 and drift_compensation != 'per-column-exact'; "
             f"got {medium}. Use `{type(medium).__name__}.receive` instead."
         )
-    for slot in ParameterLayout.from_model(model).slots:
-        module = model.get_submodule(slot.name.rpartition(".")[0])
-        problem = _problem(module, slot)
-        if problem:
-            raise ValueError(
-                f"aihwkit's tiles cannot hold {slot.name!r} of {type(module).__name__}: {problem}. "
-                f"Use `{type(medium).__name__}.receive` instead."
-            )
-
-
-def _problem(module: nn.Module, slot: Slot) -> str:
-    if type(module) not in MAPPED:
-        return "only Linear, Conv1d, Conv2d and Conv3d are mapped"
-    if slot.aliases:
-        return f"it is tied to {slot.aliases[0]!r}"
-    if slot.dtype != torch.float32:
-        return f"weights must be float32, not {slot.dtype}"
-    if isinstance(module, nn.modules.conv._ConvNd):
-        if module.groups != 1:
-            return f"groups={module.groups}"
-        if isinstance(module.padding, str) or module.padding_mode != "zeros":
-            return f"padding={module.padding!r}, padding_mode={module.padding_mode!r}"
-    return ""
+    check_mappable(model, simulator="c++", tile_size=medium.tile_size, digital=())

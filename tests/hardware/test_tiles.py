@@ -100,14 +100,25 @@ def test_the_model_and_the_global_generator_are_left_alone():
     assert torch.equal(read_back(first, layout, weights), read_back(second, layout, weights))
 
 
+def tied():
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
+    model[1].weight = model[0].weight
+    return model
+
+
 @pytest.mark.parametrize(
     ("model", "medium", "message"),
     [
-        (nn.Conv2d(4, 4, 3, groups=2), Pcm(), r"cannot hold 'weight' of Conv2d: groups=2\. Use `Pcm.receive` instead"),
+        (
+            nn.Conv2d(4, 4, 3, groups=2),
+            Pcm(),
+            r"cannot hold 'weight' of Conv2d: it has groups=2, .* a medium's `receive`",
+        ),
         (nn.Conv2d(4, 4, 3, padding="same"), Pcm(), r"padding='same'"),
         (nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect"), Pcm(), r"padding_mode='reflect'"),
-        (nn.Embedding(4, 4), Hermes(), r"cannot hold 'weight' of Embedding: only Linear.* `Hermes.receive`"),
-        (nn.Linear(4, 4, dtype=torch.float64), Pcm(), r"weights must be float32, not torch.float64"),
+        (nn.Embedding(4, 4), Hermes(), r"cannot hold 'weight' of Embedding: its type is Embedding, and only Linear"),
+        (nn.Linear(4, 4, dtype=torch.float64), Pcm(), r"it is torch.float64, and tiles are float32"),
+        (tied(), Pcm(), "cannot hold '1' of Sequential: it is tied to '0.weight', and a tile is programmed once"),
         (nn.Linear(4, 4), Pcm(copies=2), r"need digital_bias=True, copies=1, .* got Pcm\("),
     ],
 )
