@@ -103,9 +103,6 @@ def train_noise_aware(
 def _prepare(model: nn.Module, noise: WeightNoise, rate: float, generator: torch.Generator) -> tuple[Any, Any]:
     """``model`` on aihwkit's tiles in training mode, and the optimiser that also clips their weights."""
     check_mappable(model, simulator=TILES.simulator, tile_size=TILES.medium.tile_size, digital=())
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    if tied := sorted(names - dict(model.named_parameters()).keys()):
-        raise ValueError(f"`train_noise_aware`: {tied[0]!r} is tied to another weight, and tiles would part them.")
     require_aihwkit()
     from aihwkit.nn.conversion import convert_to_analog
     from aihwkit.optim import AnalogAdam

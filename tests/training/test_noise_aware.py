@@ -114,7 +114,7 @@ def test_bad_models_are_refused():
         tune(nn.Sequential(nn.Conv2d(2, 2, 3, groups=2)))
     tied = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     tied[1].weight = tied[0].weight
-    with pytest.raises(ValueError, match=r"'1.weight' is tied"):
+    with pytest.raises(ValueError, match=r"it is tied to '0.weight'"):
         tune(tied)
 
 
