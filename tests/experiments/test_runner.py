@@ -1,5 +1,6 @@
 """Trials, records and runs: same bits however they are run, nothing lost, nothing computed twice."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -177,7 +178,7 @@ def test_a_killed_run_loses_at_most_the_trial_under_way(tiny, finished, tmp_path
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     store = Store(tmp_path / "out")
-    with sqlite3.connect(store.path) as db:
+    with contextlib.closing(sqlite3.connect(store.path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     survived = rows(tmp_path / "out")
     assert before <= len(survived) < 1 + 2 * 40 * 3
