@@ -19,16 +19,17 @@ def catalogue() -> dict[str, dict[str, Item]]:
     media = {name: backends.load(name) for name in backends.entries()}
     channels = {name: made for name, made in media.items() if isinstance(made, type) and issubclass(made, Channel)}
     return {
-        "backends": {name: _described(made) for name, made in media.items() if name not in channels},
-        "channels": {name: _described(made) for name, made in channels.items()},
-        "denoisers": {name: _described(made) for name, made in DENOISERS.items()},
+        "backends": {name: described(made) for name, made in media.items() if name not in channels},
+        "channels": {name: described(made) for name, made in channels.items()},
+        "denoisers": {name: described(made) for name, made in DENOISERS.items()},
         "models": {name: {"summary": text} for name, text in models.describe().items()},
         "data sets": {name: {"summary": text} for name, text in data.describe().items()},
         "scenarios": {name: {"summary": summary} for name, summary in shipped().items()},
     }
 
 
-def _described(made: Callable[..., object]) -> Item:
+def described(made: Callable[..., object]) -> Item:
+    """One entry of the catalogue: the first line of the docstring, and the parameters of the constructor."""
     parameters = inspect.signature(made).parameters.values()
     defaults = {p.name: "required" if p.default is p.empty else p.default for p in parameters}
     return {"summary": (inspect.getdoc(made) or "").partition("\n")[0], "parameters": defaults}

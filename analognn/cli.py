@@ -157,12 +157,12 @@ def show_medium(name: str) -> None:
     import inspect
 
     from analognn.backends import load
-    from analognn.catalogue import catalogue
+    from analognn.catalogue import described
 
-    click.echo(inspect.getdoc(load(name)))
-    found = catalogue()
+    medium = load(name)
+    click.echo(inspect.getdoc(medium))
     click.secho("\nDefaults", bold=True)
-    for parameter, default in (found["backends"] | found["channels"])[name]["parameters"].items():
+    for parameter, default in described(medium)["parameters"].items():
         click.echo(f"  {parameter} = {default}")
 
 

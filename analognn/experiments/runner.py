@@ -20,7 +20,7 @@ import torch
 from analognn.evaluate import resolve_device
 from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
-from analognn.experiments.summary import Summary, summarise, write_summary
+from analognn.experiments.summary import Summary, write_summary
 from analognn.experiments.trial import Reception, Workspace, denoisers, prepare, receptions, run_trials
 from analognn.progress import Report
 
@@ -90,8 +90,7 @@ def run(
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
     failures = _execute(place, jobs, min(count, len(jobs)), progress or (lambda _done, _total: None))
     store.export_csv()
-    write_summary(store)
-    return RunResult(folder, summarise(store), tuple(failures))
+    return RunResult(folder, write_summary(store), tuple(failures))
 
 
 def _pending(store: Store, scenario: Scenario) -> list[_Job]:

@@ -12,7 +12,6 @@ import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from analognn import compat
@@ -92,12 +91,13 @@ def summarise(store: Store) -> Summary:
     return Summary(scenario, clean[0].correct / clean[0].total if clean else None, tuple(entries))
 
 
-def write_summary(store: Store) -> Path:
-    """Write ``summary.json`` into the run folder, whole or not at all."""
-    text = json.dumps(summarise(store).to_dict(), indent=2, allow_nan=False)
+def write_summary(store: Store) -> Summary:
+    """Summarise into ``summary.json`` of the run folder, whole or not at all."""
+    summary = summarise(store)
+    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
-    return store.folder / FILE
+    return summary
 
 
 def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry:
