@@ -14,75 +14,21 @@ and lambda' = 1, beta = mu = 0 is ML. The paper sets mu = 0 in MMSEpb; here mu i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from analognn.channels import Received, checks
 
-PriorSource = Literal["oracle", "side-information", "blind", "given"]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Gaussian prior N(mean, var) of the weights, and where the receiver has it from.
-
-    Args:
-        mean: mu, finite.
-        var: s_w^2, >= 0 and finite.
-        source: "oracle" and "side-information" both come from the clean weights, the second sent over the reliable
-            path; "blind" from the received values alone; "given" by the caller.
-
-    >>> Prior(mean=0.0, var=0.25)
-    Prior(mean=0.0, var=0.25, source='given')
-    """
-
-    mean: float
-    var: float
-    source: PriorSource = "given"
-
-    def __post_init__(self) -> None:
-        checks.real("Prior", "mean", self.mean)
-        checks.real("Prior", "var", self.var, ge=0)
-
-    @classmethod
-    def from_weights(cls, weights: Tensor, *, source: PriorSource = "oracle") -> Prior:
-        """Mean and variance of the clean weights [n]: an oracle, or 64 bits of side information."""
-        checks.signal("Prior.from_weights", weights, name="weights")
-        weights = weights.double()
-        return cls(float(weights.mean()), float(weights.var(correction=0)), source)
-
-    @classmethod
-    def from_received(cls, received: Received) -> Prior:
-        """Blind: mu = mean of r and s_w^2 = max(Var[r] - s_z^2, 0), over the values that were not erased.
-
-        Values without noise (a reliable part) and noisy ones count alike, s_z^2 is the mean over them.
-
-        Raises:
-            ValueError: every value was erased.
-        """
-        noise_var = torch.as_tensor(received.noise_var, device=received.values.device).expand(received.values.shape)
-        kept = torch.isfinite(noise_var)
-        if not bool(kept.any()):
-            raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")
-        values = received.values[kept].double()
-        var = float(values.var(correction=0)) - float(noise_var[kept].double().mean())
-        return cls(float(values.mean()), max(var, 0.0), "blind")
-
-
-@runtime_checkable
-class Denoiser(Protocol):
-    """What is called ``denoiser(received, prior) -> w_hat [n]``: never the clean weights, never test data."""
-
-    def __call__(self, received: Received, prior: Prior) -> Tensor:
-        """Estimate of the weights, in the shape, dtype and device of ``received.values``."""
-        ...
+from .base import Budget, Prior
 
 
 @dataclass(frozen=True)
 class Ml:
     """Maximum likelihood: the received values as they are, eq. (4)."""
+
+    budget: ClassVar[Budget] = "none"
 
     def __call__(self, received: Received, prior: Prior) -> Tensor:
         """See :class:`Denoiser`."""
@@ -103,6 +49,7 @@ class MmsePb:
     tensor([ 0.5000, -0.5000])
     """
 
+    budget: ClassVar[Budget] = "labelled"
     lambda_prime: float
     beta: float
 
@@ -129,6 +76,7 @@ class MmsePb:
 class MmseP:
     """Bayes with the population compensator alone, eq. (10)."""
 
+    budget: ClassVar[Budget] = "labelled"
     lambda_prime: float
 
     def __post_init__(self) -> None:
@@ -142,6 +90,8 @@ class MmseP:
 @dataclass(frozen=True)
 class Mmse:
     """Minimum mean squared error under the Gaussian prior, eq. (8)."""
+
+    budget: ClassVar[Budget] = "none"
 
     def __call__(self, received: Received, prior: Prior) -> Tensor:
         """See :class:`Denoiser`."""
@@ -171,12 +121,3 @@ def _noise_share(received: Received, prior: Prior) -> Tensor:
     noise_var = torch.as_tensor(received.noise_var, dtype=torch.float64)
     share = torch.where(torch.isinf(noise_var), 1.0, noise_var / (prior.var + noise_var))
     return torch.where(noise_var == 0, 0.0, share)
-
-
-DENOISERS: dict[str, type[Ml] | type[Mmse] | type[MmseP] | type[MmsePb]] = {
-    "ml": Ml,
-    "mmse": Mmse,
-    "mmsep": MmseP,
-    "mmsepb": MmsePb,
-}
-"""The denoisers by name, as scenarios and ``analognn list`` know them."""
