@@ -1,7 +1,7 @@
 """Media that carry a real vector: ``channel.transmit(x, generator=g) -> Received``. Nothing here knows a model."""
 
 from .awgn import Awgn, AwgnMultipleAccess
-from .base import Channel, MultipleAccess, Received, Source, Usage
+from .base import Channel, MultipleAccess, NoiseSplit, Received, Source, Usage
 from .fading import Fading
 from .grid import Grid
 from .ofdm import Ofdm
@@ -13,6 +13,7 @@ __all__ = [
     "Fading",
     "Grid",
     "MultipleAccess",
+    "NoiseSplit",
     "Ofdm",
     "Received",
     "Source",

@@ -8,6 +8,7 @@ A channel normalises, maps, precodes and equalises as it likes, but what it retu
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -42,6 +43,33 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class NoiseSplit:
+    """What the noise variance is made of: mean variance per real value of each part, erased values left out.
+
+    Args:
+        thermal: receiver noise, at the gain the power budget allows.
+        csi: the channel is not what both ends take it for.
+        interference: between OFDM symbols or carriers.
+        truncation: more receiver noise where the peak-power limit makes the transmitter send weaker.
+        clipping: the transmitter clips symbols of large amplitude.
+
+    >>> NoiseSplit(thermal=0.02, csi=0.01).total
+    0.03
+    """
+
+    thermal: float = 0.0
+    csi: float = 0.0
+    interference: float = 0.0
+    truncation: float = 0.0
+    clipping: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """The sum: the mean of the finite ``noise_var``."""
+        return math.fsum((self.thermal, self.csi, self.interference, self.truncation, self.clipping))
+
+
+@dataclass(frozen=True)
 class Received:
     """A vector after its medium: never an estimate without its variance and its provenance.
 
@@ -52,6 +80,7 @@ class Received:
         source: how the receiver knows ``noise_var``: "exact" (a property of the medium), "side-information"
             (sent over the reliable path) or "estimated" (from what was received).
         usage: what it cost.
+        split: what ``noise_var`` is made of, where the medium can tell.
 
     Raises:
         ValueError: a negative or NaN variance, one of the wrong shape, or an unknown source.
@@ -64,6 +93,7 @@ class Received:
     noise_var: float | Tensor
     source: Source
     usage: Usage = field(default_factory=Usage)
+    split: NoiseSplit | None = None
 
     def __post_init__(self) -> None:
         checks.choice("Received", "source", self.source, get_args(Source))

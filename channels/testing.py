@@ -6,8 +6,10 @@
 >>> check_channel(Awgn(noise_var=0.01), noiseless=Awgn(noise_var=0.0))
 
 A medium that fails raises ``AssertionError`` with what was asked, the bound and what came. Statistical bounds are
-STANDARD_ERRORS standard errors, taken from the sample itself (so heavy tails widen them), with the errors of different
-values taken as independent: a sound medium fails by chance about once in a million checks, and the seed is fixed.
+STANDARD_ERRORS standard errors, taken from the sample itself (so heavy tails widen them): a sound medium fails by
+chance about once in a million checks, and the seed is fixed. Errors of different values are taken as independent unless
+``coherence`` says how many neighbours share a fate (the two weights of a symbol, all those of one fading block): the
+standard error then comes from the means over such blocks.
 """
 
 from __future__ import annotations
@@ -29,19 +31,26 @@ Send = Callable[[Tensor, torch.Generator], Received]
 
 
 def check_channel(
-    channel: Channel, *, noiseless: Channel | None = None, n: int = 4096, seed: int = 0, tolerance: float = 1e-5
+    channel: Channel,
+    *,
+    noiseless: Channel | None = None,
+    n: int = 4096,
+    coherence: int = 1,
+    seed: int = 0,
+    tolerance: float = 1e-5,
 ) -> None:
     """Raise unless ``channel`` keeps the contract of :class:`Channel`.
 
     Checked: type, shape, dtype (float32, float64), device and finiteness of what comes back; one vector and a batch
     [2, n]; the input and the global random states untouched; same generator state same bits, another state other bits;
     unit gain, no offset, and a measured error variance equal to the reported one, also for an input of another scale
-    and mean; the noise-free channel returns what was sent.
+    and mean; the parts of a :class:`NoiseSplit` add up; the noise-free channel returns what was sent.
 
     Args:
         channel: the medium, with some noise.
         noiseless: the same medium with its noise turned off; None skips that check.
         n: length of the test vectors. The standard error of the variance is about sqrt(2 / n).
+        coherence: number of neighbouring values whose errors may depend on each other.
         seed: of the test vectors and the generators.
         tolerance: of values that should be exact, relative to the largest magnitude: rounding, not noise.
 
@@ -49,8 +58,9 @@ def check_channel(
         AssertionError: what failed, the bound, the value.
     """
     _require(isinstance(channel, Channel), channel, f"must be a Channel; got {type(channel).__name__}")
+    _require(20 * coherence <= n, channel, f"is checked with n >= 20 coherence = {20 * coherence} values; got n = {n}")
     w = _weights(2, n, seed=seed)
-    medium = _one_way(channel, tolerance)
+    medium = _one_way(channel, tolerance, coherence)
     _check_medium(medium, w[0], seed)
     _check_noise(medium, w, seed)
     _check_rows_differ(medium, w[:1].expand(2, -1).clone(), seed)
@@ -98,6 +108,7 @@ class _Medium:
     send: Send
     target: Callable[[Tensor], Tensor]
     tolerance: float
+    coherence: int = 1
 
     def floor(self, x: Tensor) -> float:
         """Largest error that rounding explains."""
@@ -106,12 +117,13 @@ class _Medium:
     def error(self, x: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         """Error and reported variance [...], float64, of one transmission."""
         received = self.send(x, _generator(seed))
+        _check_split(received, self.owner)
         z = received.values.double() - self.target(x.double())
-        return z, torch.as_tensor(received.noise_var, dtype=torch.float64).expand(z.shape)
+        return z, torch.as_tensor(received.noise_var, dtype=torch.float64, device=z.device).expand(z.shape)
 
 
-def _one_way(channel: Channel, tolerance: float) -> _Medium:
-    return _Medium(channel, lambda x, g: channel.transmit(x, generator=g), lambda x: x, tolerance)
+def _one_way(channel: Channel, tolerance: float, coherence: int = 1) -> _Medium:
+    return _Medium(channel, lambda x, g: channel.transmit(x, generator=g), lambda x: x, tolerance, coherence)
 
 
 def _shared(channel: MultipleAccess, tolerance: float) -> _Medium:
@@ -170,24 +182,44 @@ def _check_noise(medium: _Medium, x: Tensor, seed: int) -> None:
         medium.owner,
         f"must have no error where noise_var is 0 (tolerance {floor:.2g}); got {worst:.4g}",
     )
-    z, var, target = z[alive], var[alive], target[alive]
-    centred = target - target.mean()
-    # Least squares: gain - 1 = sum(c z) / sum(c^2) with c the centred target; per value, a mean of n terms.
-    _check_mean("gain", 1 + centred * z / centred.square().mean(), 1.0, medium.tolerance, medium.owner)
-    _check_mean("offset", z, 0.0, floor, medium.owner)
-    noisy = var > 0
+    centred = torch.where(alive, target - target[alive].mean(), 0)
+    weight = torch.where(alive, var.clamp_min(floor**2), torch.inf).reciprocal()
+    # Least squares with each value at its own noise: gain - 1 = sum(c z / var) / sum(c^2 / var), c the centred target.
+    _check_mean("gain", 1 + z * centred * weight / (centred.square() * weight)[alive].mean(), alive, 1.0, medium)
+    _check_mean("offset", z * weight / weight[alive].mean(), alive, 0.0, medium, floor=floor)
+    noisy = alive & (var > 0)
     if bool(noisy.any()):
-        ratio = z[noisy].square() / var[noisy]
-        _check_mean("measured error variance / reported noise_var", ratio, 1.0, 0.0, medium.owner)
+        ratio = z.square() / var
+        _check_mean("measured error variance / reported noise_var", ratio, noisy, 1.0, medium, floor=0.0)
 
 
-def _check_mean(what: str, terms: Tensor, wanted: float, floor: float, owner: object) -> None:
-    """The mean of ``terms`` must be ``wanted`` within its standard error, which the terms' own spread gives."""
-    mean = float(terms.mean())
-    bound = STANDARD_ERRORS * float(terms.std(correction=0)) / math.sqrt(terms.numel()) + floor
+def _check_split(received: Received, owner: object) -> None:
+    if received.split is None:
+        return
+    var = torch.as_tensor(received.noise_var, dtype=torch.float64).expand(received.values.shape)
+    mean, total = float(var[torch.isfinite(var)].mean()), received.split.total
+    _require(
+        math.isclose(mean, total, rel_tol=1e-4),
+        owner,
+        f"the parts of split must add up to the mean finite noise_var {mean:.6g}; got {total:.6g}",
+    )
+
+
+def _check_mean(
+    what: str, terms: Tensor, counted: Tensor, wanted: float, medium: _Medium, *, floor: float | None = None
+) -> None:
+    """The mean of the ``counted`` terms [..., n] must be ``wanted`` within its standard error, from their own spread.
+
+    Over blocks b of ``coherence`` neighbours: SE = sqrt(sum_b (sum_{i in b} (t_i - mean))^2) / count.
+    """
+    count, mean = int(counted.sum()), float(terms[counted].mean())
+    deviations = torch.where(counted, terms - mean, 0)
+    blocks = torch.nn.functional.pad(deviations, (0, -terms.shape[-1] % medium.coherence))
+    sums = blocks.reshape(-1, medium.coherence).sum(-1)
+    bound = STANDARD_ERRORS * float(sums.norm()) / count + (medium.tolerance if floor is None else floor)
     _require(
         abs(mean - wanted) <= bound,
-        owner,
+        medium.owner,
         f"{what} must be {wanted:g} within {bound:.2g} ({STANDARD_ERRORS:g} standard errors); got {mean:.4g}",
     )
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from analognn.channels import Awgn, AwgnMultipleAccess, Channel, MultipleAccess, Ofdm, Received
+from analognn.channels import Awgn, AwgnMultipleAccess, Channel, MultipleAccess, NoiseSplit, Ofdm, Received
 from analognn.channels.base import standard_normal
 from analognn.channels.testing import check_channel, check_multiple_access
 
@@ -183,6 +183,42 @@ def test_heavy_tails_widen_the_bound() -> None:
 
     for seed in range(5):
         check_channel(Rule(student), seed=seed)
+
+
+def shared_fate(x: Tensor, g: torch.Generator) -> Received:
+    """Multiplicative noise that 64 neighbours share, as in block fading that nobody knows; its mean square is 0.01."""
+    block = standard_normal(x[..., ::64], g).repeat_interleave(64, -1)[..., : x.shape[-1]]
+    centred = x - x.mean(-1, keepdim=True)
+    return received(x + 0.1 * block * centred, 0.01 * centred.square().mean(-1, keepdim=True).double())
+
+
+def test_errors_that_share_a_fate_need_the_length_of_it() -> None:
+    for seed in range(5):
+        check_channel(Rule(shared_fate), coherence=64, n=8192, seed=seed)
+    with pytest.raises(AssertionError):
+        for seed in range(5):
+            check_channel(Rule(shared_fate), seed=seed)
+    with pytest.raises(AssertionError, match="n >= 20 coherence = 1280"):
+        check_channel(Rule(shared_fate), coherence=64, n=1024)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_coherence_does_not_hide_a_wrong_variance(factor: float) -> None:
+    def wrong(x: Tensor, g: torch.Generator) -> Received:
+        sound = shared_fate(x, g)
+        return received(sound.values, factor * sound.noise_var)
+
+    with pytest.raises(AssertionError, match="error variance / reported"):
+        check_channel(Rule(wrong), coherence=64, n=65536)
+
+
+def test_the_parts_of_a_split_add_up() -> None:
+    def split(x: Tensor, g: torch.Generator, thermal: float) -> Received:
+        return Received(x + noise(x, g), 0.01, "exact", split=NoiseSplit(thermal=thermal, csi=0.004))
+
+    check_channel(Rule(lambda x, g: split(x, g, 0.006)))
+    with pytest.raises(AssertionError, match="parts of split must add up to the mean finite noise_var 0.01"):
+        check_channel(Rule(lambda x, g: split(x, g, 0.01)))
 
 
 def test_only_media_are_checked() -> None:
