@@ -8,24 +8,33 @@ from typing import Any
 
 from analognn import backends, data, models
 from analognn.channels import Channel
-from analognn.denoise import DENOISERS
 from analognn.experiments import shipped
+from analognn.receiver import BUDGETS, receiver, words
 
 Item = dict[str, Any]
 
 
 def catalogue() -> dict[str, dict[str, Item]]:
-    """Kind -> name -> {"summary": one line, "parameters": {name: default}}, the second where there are any."""
+    """Kind -> name -> {"summary": one line, "parameters": {name: default}}, the second where there are any.
+
+    Receivers also have their "budget".
+    """
     media = {name: backends.load(name) for name in backends.entries()}
     channels = {name: made for name, made in media.items() if isinstance(made, type) and issubclass(made, Channel)}
     return {
         "backends": {name: described(made) for name, made in media.items() if name not in channels},
         "channels": {name: described(made) for name, made in channels.items()},
-        "denoisers": {name: described(made) for name, made in DENOISERS.items()},
+        "receivers": _receivers(),
         "models": {name: {"summary": text} for name, text in models.describe().items()},
         "data sets": {name: {"summary": text} for name, text in data.describe().items()},
         "scenarios": {name: {"summary": summary} for name, summary in shipped().items()},
     }
+
+
+def _receivers() -> dict[str, Item]:
+    """The words of a receiver's name, the cheapest first, each with what it may know."""
+    found = {name: {"budget": receiver(name).budget, **described(made)} for name, made in words().items()}
+    return dict(sorted(found.items(), key=lambda item: BUDGETS.index(item[1]["budget"])))
 
 
 def described(made: Callable[..., object]) -> Item:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from analognn.experiments import RunResult, Scenario
-    from analognn.experiments.summary import Summary
+    from analognn.experiments.summary import Entry, Summary
 
 P = ParamSpec("P")
 
@@ -109,7 +109,7 @@ def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tup
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with parameters.")
 @_refuses_bad_input
 def list_(as_json: bool) -> None:
-    """Name the media, denoisers, models, data sets and scenarios there are."""
+    """Name the media, receivers by budget, models, data sets and scenarios there are."""
     from analognn.catalogue import catalogue
 
     found = catalogue()
@@ -119,7 +119,8 @@ def list_(as_json: bool) -> None:
     for kind, items in found.items():
         click.secho(kind, bold=True)
         for name, item in items.items():
-            click.echo(f"  {name:<22} {item['summary']}")
+            budget = f"[{item['budget']}] " if "budget" in item else ""
+            click.echo(f"  {name:<22} {budget}{item['summary']}")
     click.echo("`analognn show medium NAME` explains the parameters of a backend or channel.")
 
 
@@ -261,7 +262,7 @@ def _results_table(summary: Summary) -> Table:
 
     clean = f"{summary.clean:.2%}" if summary.clean is not None else "not yet known"
     table = Table(title=f"{summary.scenario.model}, test accuracy with 95 % intervals; {clean} without noise")
-    for column in ("medium", "point", "denoiser"):
+    for column in ("medium", "point", "receiver", "knows"):
         table.add_column(column)
     for column in ("WNR dB", "accuracy %", "over ML"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -272,10 +273,20 @@ def _results_table(summary: Summary) -> Table:
             for entry in of_point:
                 wnr_db = "inf" if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
                 gain = entry.gain_over_ml.percent("+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
-                table.add_row(*where, entry.denoiser, wnr_db if where[0] else "", entry.accuracy.percent(), gain)
+                table.add_row(
+                    *where, entry.denoiser, _knows(entry), wnr_db if where[0] else "", entry.accuracy.percent(), gain
+                )
                 where = ["", ""]
             table.add_section()
     return table
+
+
+def _knows(entry: Entry) -> str:
+    """What the receiver knew beyond the values that arrived, as short as can be."""
+    parts = [f"{entry.labelled} labelled"] if entry.labelled else []
+    parts += [f"{entry.unlabelled} inputs"] if entry.unlabelled else []
+    parts += [f"{entry.receiver_bits / 1000:.3g} kbit"] if entry.receiver_bits else []
+    return ", ".join(["oracle"] if entry.budget == "oracle" else parts)
 
 
 def _point_text(point: dict[str, Any]) -> str:

@@ -60,7 +60,7 @@ def test_list_names_everything_with_a_line_each():
     outcome = call("list")
     assert outcome.exit_code == 0
     found = json.loads(call("list", "--json").output)
-    assert set(found) == {"backends", "channels", "denoisers", "models", "data sets", "scenarios"}
+    assert set(found) == {"backends", "channels", "receivers", "models", "data sets", "scenarios"}
     for items in found.values():
         assert items
         for name, item in items.items():

@@ -20,15 +20,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from analognn.channels import checks
 
+if TYPE_CHECKING:
+    from analognn.receiver import Receiver
+
 Point = dict[str, Any]
 """The swept parameters of a medium at one point: parameter name -> value."""
+
+_YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0}}
+"""Table -> key -> default of the keys that came later: at their default they do not count towards the identity, so
+that records made before them keep theirs."""
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -64,11 +71,12 @@ class Denoising:
     """What the receiver does.
 
     Args:
-        names: denoisers, by the names that ``analognn list`` prints.
+        names: receivers: words that ``analognn list`` prints, joined with "+" in the order in which they are applied.
         prior: "blind" from the received weights, or "side-information": clean mean and variance, 64 bits.
-        kappa: labelled validation examples on which (lambda', beta) are chosen.
+        kappa: labelled validation examples, for those that need labels.
         lambda_primes: grid of lambda'.
         betas: grid of beta [1 / weight].
+        unlabelled: further validation inputs without labels, for those that re-estimate statistics.
     """
 
     names: tuple[str, ...] = ("ml", "mmse", "mmsepb")
@@ -76,14 +84,12 @@ class Denoising:
     kappa: int = 100
     lambda_primes: tuple[float, ...] = (0.8, 0.9, 0.95, 1.0, 1.05, 1.1)
     betas: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0)
+    unlabelled: int = 0
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     def __post_init__(self) -> None:
-        from analognn.denoise import DENOISERS
-
-        for name in self.names:
-            checks.choice("Scenario", "denoiser.names", name, DENOISERS)
+        checks.integer("Scenario", "denoiser.unlabelled", self.unlabelled, ge=0)
         if not self.names or len(set(self.names)) < len(self.names):
             raise ValueError(f"`Scenario(denoiser.names=...)` must be different names, at least one; got {self.names}.")
         checks.integer("Scenario", "denoiser.kappa", self.kappa, ge=1)
@@ -94,6 +100,22 @@ class Denoising:
         for name in ("lambda_primes", "betas"):
             if not getattr(self, name):
                 raise ValueError(f"`Scenario(denoiser.{name}=...)` must hold at least one value; got none.")
+        for name, receiver in self.receivers().items():
+            if self.unlabelled == 0 and receiver.needs("unlabelled"):
+                raise ValueError(
+                    f"`Scenario(denoiser.unlabelled=...)` must be >= 1 for {name!r}, which needs inputs; got 0."
+                )
+
+    def receivers(self) -> dict[str, Receiver]:
+        """Name -> what it stands for with these settings.
+
+        Raises:
+            ValueError: an unknown word in a name.
+        """
+        from analognn.receiver import Settings, receiver
+
+        settings = Settings(self.lambda_primes, self.betas)
+        return {name: receiver(name, settings) for name in self.names}
 
 
 @dataclass(frozen=True)
@@ -187,6 +209,7 @@ class Scenario:
     def hash(self) -> str:
         """Identity of the experiment: SHA-256 over everything that decides its numbers, 16 hex digits."""
         identity = {key: value for key, value in self.to_dict().items() if key not in ("name", "summary")}
+        _leave_out_younger(identity)
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def diff(self, other: Scenario) -> str:
@@ -242,6 +265,13 @@ def set_key(raw: dict[str, Any], override: str) -> None:
         if not isinstance(target, dict):
             raise ValueError(f"`--set {override}`: {table!r} is a value, not a table.")
     target[last] = value
+
+
+def _leave_out_younger(identity: dict[str, Any]) -> None:
+    for table, defaults in _YOUNGER.items():
+        for key, default in defaults.items():
+            if identity[table][key] == default:
+                del identity[table][key]
 
 
 def _medium_table(label: str, table: Any) -> Any:

@@ -51,6 +51,7 @@ class Store:
         with _connect(folder / FILE) as db:
             db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
             db.execute(_create_trials())
+            _add_younger_columns(db)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('scenario', ?)", (json.dumps(scenario.to_dict()),))
             db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(_FORMAT),))
         store = cls(folder)
@@ -73,12 +74,15 @@ class Store:
         """Commit one record; one that is already there stays."""
         values = dataclasses.astuple(record)
         with _connect(self.path) as db:
-            db.execute(f"INSERT OR IGNORE INTO trials VALUES ({', '.join('?' * len(values))})", values)
+            places = ", ".join("?" * len(values))
+            db.execute(f"INSERT OR IGNORE INTO trials ({', '.join(_columns())}) VALUES ({places})", values)
 
     def records(self) -> list[Record]:
-        """Every record, in the order in which the trials ended."""
+        """Every record, in the order in which the trials ended; a column younger than the file has its default."""
         with _connect(self.path) as db:
-            return [Record(*row) for row in db.execute("SELECT * FROM trials ORDER BY rowid")]
+            rows = db.execute("SELECT * FROM trials ORDER BY rowid")
+            names = [column[0] for column in rows.description]
+            return [Record(**dict(zip(names, row, strict=True))) for row in rows]
 
     def export_csv(self) -> Path:
         """Write ``results.csv`` beside the database, sorted by trial."""
@@ -107,6 +111,15 @@ def _create_trials() -> str:
     hints = get_type_hints(Record)
     columns = [f"{name} {_sql_type(hints[name])}" for name in _columns()]
     return f"CREATE TABLE IF NOT EXISTS trials ({', '.join(columns)}, PRIMARY KEY (medium, point, seed, denoiser))"
+
+
+def _add_younger_columns(db: sqlite3.Connection) -> None:
+    """Bring a table made before a column was there up to date."""
+    hints = get_type_hints(Record)
+    there = {row[1] for row in db.execute("PRAGMA table_info(trials)")}
+    for name in _columns():
+        if name not in there:
+            db.execute(f"ALTER TABLE trials ADD COLUMN {name} {_sql_type(hints[name])}")
 
 
 def _sql_type(hint: Any) -> str:

@@ -20,6 +20,7 @@ from analognn.experiments.scenario import Point, Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.trial import CLEAN, Record
 from analognn.files import replacing
+from analognn.receiver import receiver
 
 FILE = "summary.json"
 
@@ -32,7 +33,11 @@ class Entry:
         medium: label in the scenario.
         backend: name of the medium.
         point: swept parameters.
-        denoiser: name.
+        denoiser: name of the receiver.
+        budget: what it may know, the dearest of "none", "side-information", "unlabelled", "labelled" and "oracle".
+        unlabelled: examples without labels it used.
+        labelled: examples with labels it used.
+        receiver_bits: side information it asked for.
         seeds: noise draws.
         accuracy: on the test data.
         gain_over_ml: paired difference of accuracies; None where ML is not among the denoisers.
@@ -43,6 +48,10 @@ class Entry:
     backend: str
     point: Point
     denoiser: str
+    budget: str
+    unlabelled: int
+    labelled: int
+    receiver_bits: int
     seeds: int
     accuracy: Estimate
     gain_over_ml: Estimate | None
@@ -111,6 +120,10 @@ def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry
         backend=first.backend,
         point=point,
         denoiser=first.denoiser,
+        budget=first.budget or receiver(first.denoiser).budget,
+        unlabelled=first.unlabelled or 0,
+        labelled=first.labelled or first.validation_total or 0,
+        receiver_bits=first.receiver_bits or 0,
         seeds=len(records),
         accuracy=estimate(list(accuracy.values())),
         gain_over_ml=estimate(paired) if paired else None,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ from torch import nn
 
 from analognn import backends, data, models
 from analognn.channels import Received
-from analognn.denoise import DENOISERS, Denoiser, Ml, Mmse, Prior
+from analognn.data import Examples
+from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
-from analognn.evaluate import Evaluator, Score
+from analognn.evaluate import Evaluator, Score, resolve_device
 from analognn.experiments.scenario import Scenario
 from analognn.packing import PackedWeights, ParameterLayout
-from analognn.search import grid_search
+from analognn.receiver import Delivery, Labelled, Receiver, SideInformation, dearest, measure
 
 CLEAN = "clean"
 """Label of the medium that changes nothing: the reference row of every run."""
@@ -49,7 +51,9 @@ class Reception:
 class Record:
     """One row of results: a trial, what its medium did, what its denoiser chose, and the counts on test data.
 
-    Numbers that do not exist for a trial are None: the noise of the clean model, (lambda', beta) of ML.
+    Numbers that do not exist for a trial are None: the noise of the clean model, (lambda', beta) of ML. The last four
+    columns are what the receiver used: its budget, examples without and with labels, and the side information it asked
+    for [bit], which comes on top of the medium's own ``side_info_bits``.
     """
 
     medium: str
@@ -82,6 +86,10 @@ class Record:
     side_info_bits: int | None = None
     tiles: int | None = None
     wall_s: float | None = None
+    budget: str | None = None
+    unlabelled: int | None = None
+    labelled: int | None = None
+    receiver_bits: int | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -96,8 +104,9 @@ class Workspace:
     model: nn.Module
     layout: ParameterLayout
     packed: PackedWeights
-    validation: Evaluator
+    validation: Labelled
     test: Evaluator
+    side: SideInformation
 
 
 def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "auto") -> Workspace:
@@ -113,15 +122,21 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
     spec = models.spec(scenario.model)
     model = models.load(scenario.model, data_dir=data_dir)
     splits = data.load(spec.dataset, data_dir=data_dir)
-    _at_most("denoiser.kappa", scenario.denoiser.kappa, len(splits.validation), f"validation set of {spec.dataset}")
+    validation = splits.validation
+    _check_examples(scenario, spec.dataset, validation)
     _at_most("test_examples", scenario.test_examples, len(splits.test), f"test set of {spec.dataset}")
     stop = scenario.test_examples or len(splits.test)
     layout = ParameterLayout.from_model(model)
+    for receiver in scenario.denoiser.receivers().values():
+        receiver.check(model)
+    packed = layout.pack(model)
+    place = resolve_device(device)
     return Workspace(
         model=model,
         layout=layout,
-        packed=layout.pack(model),
-        validation=Evaluator(spec.normalise(splits.validation.inputs), splits.validation.labels, device=device),
+        packed=packed,
+        side=measure(packed.vector, layout),
+        validation=Labelled(spec.normalise(validation.inputs.to(place)), validation.labels.to(place)),
         test=Evaluator(spec.normalise(splits.test.inputs[:stop]), splits.test.labels[:stop], device=device),
     )
 
@@ -143,7 +158,7 @@ def denoisers(scenario: Scenario, reception: Reception) -> tuple[str, ...]:
 def run_trials(
     workspace: Workspace, scenario: Scenario, reception: Reception, names: Sequence[str]
 ) -> Iterator[Record]:
-    """Receive once, then denoise with each of ``names`` and score on the test data; a record as each ends."""
+    """Receive once, then let each receiver of ``names`` work and score on the test data; a record as each ends."""
     if reception.medium == CLEAN:
         yield _record(reception, "none", CLEAN, workspace.test(workspace.model), wall_s=None)
         return
@@ -152,12 +167,16 @@ def run_trials(
     started = time.perf_counter()
     received = backend.receive(workspace.packed, generator=seeded(scenario, reception, "medium"))
     shared = _noise_columns(received, effective_noise(workspace.packed.vector, received))
-    prior = _prior(workspace, scenario, received)
-    for name in names:
-        denoiser, tuned = _choose(workspace, scenario, reception, received, prior, name)
-        score = workspace.test(workspace.layout.unpack(denoiser(received, prior), workspace.model))
+    arrived = _arrived(workspace, scenario, reception, received)
+    prior = arrived.prior
+    for name, receiver in scenario.denoiser.receivers().items():
+        if name not in names:
+            continue
+        result = receiver(arrived)
+        score = workspace.test(result.model)
         wall_s = time.perf_counter() - started
-        columns = {**shared, "prior_mean": prior.mean, "prior_var": prior.var, **tuned, "wall_s": wall_s}
+        columns = {**shared, "prior_mean": prior.mean, "prior_var": prior.var, **_columns(receiver, result)}
+        columns["wall_s"] = wall_s
         yield _record(reception, name, medium.backend, score, **columns)
         started = time.perf_counter()
 
@@ -167,6 +186,20 @@ def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Gene
     identity = f"{scenario.seed}/{reception.medium}/{reception.point}/{reception.seed}/{purpose}"
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
     return torch.Generator().manual_seed(seed)
+
+
+def _check_examples(scenario: Scenario, dataset: str, validation: Examples) -> None:
+    config = scenario.denoiser
+    _at_most("denoiser.kappa", config.kappa, len(validation), f"validation set of {dataset}")
+    left = len(validation) - config.kappa
+    _at_most("denoiser.unlabelled", config.unlabelled, left, f"validation set of {dataset} without the labelled ones")
+    classes = int(validation.labels.max()) + 1
+    if config.kappa < classes and any(receiver.needs("labelled") for receiver in config.receivers().values()):
+        warnings.warn(
+            f"`Scenario(denoiser.kappa=...)` is {config.kappa}, fewer than the {classes} classes of {dataset}: some "
+            "class has no labelled example, and what is chosen on them may not hold for it.",
+            stacklevel=2,
+        )
 
 
 def _at_most(name: str, value: int, available: int, what: str) -> None:
@@ -180,28 +213,29 @@ def _prior(workspace: Workspace, scenario: Scenario, received: Received) -> Prio
     return Prior.from_weights(workspace.packed.vector, source="side-information")
 
 
-def _choose(
-    workspace: Workspace, scenario: Scenario, reception: Reception, received: Received, prior: Prior, name: str
-) -> tuple[Denoiser, dict[str, Any]]:
-    """The denoiser of that name and what tuning it on kappa validation examples gave."""
-    cls = DENOISERS[name]
-    if cls is Ml or cls is Mmse:
-        return cls(), {}
+def _arrived(workspace: Workspace, scenario: Scenario, reception: Reception, received: Received) -> Delivery:
+    """What every receiver of this draw starts from: the same labelled examples, and unlabelled ones beside them."""
     config = scenario.denoiser
-    result = grid_search(
-        workspace.model,
-        workspace.layout,
-        received,
-        prior,
-        workspace.validation.sample(config.kappa, generator=seeded(scenario, reception, "validation")),
-        lambda_primes=config.lambda_primes,
-        betas=config.betas if name == "mmsepb" else (0.0,),
+    order = torch.randperm(len(workspace.validation), generator=seeded(scenario, reception, "validation"))
+    labelled, rest = order[: config.kappa], order[config.kappa :]
+    drawn = torch.randperm(len(rest), generator=seeded(scenario, reception, "unlabelled"))[: config.unlabelled]
+    arrived = Delivery.arrived(workspace.model, workspace.layout, received, _prior(workspace, scenario, received))
+    return replace(
+        arrived,
+        side=workspace.side,
+        labelled=workspace.validation.take(labelled),
+        unlabelled=workspace.validation.take(rest[drawn]).inputs if config.unlabelled else None,
     )
-    return result.best, {
-        "lambda_prime": result.best.lambda_prime,
-        "beta": result.best.beta,
-        "validation_correct": result.best_score.correct,
-        "validation_total": result.best_score.total,
+
+
+def _columns(receiver: Receiver, result: Delivery) -> dict[str, Any]:
+    spent = result.spent
+    return {
+        **result.chosen,
+        "budget": dearest(receiver.budget, "side-information" if spent.side_info_bits else "none"),
+        "unlabelled": spent.unlabelled,
+        "labelled": spent.labelled,
+        "receiver_bits": spent.side_info_bits,
     }
 
 

@@ -1,0 +1,66 @@
+"""A denoiser as a stage: on the whole vector, tensor by tensor, or output channel by output channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from analognn.channels import Received, checks
+from analognn.denoise import Denoiser, Ml, Prior
+from analognn.receiver.delivery import Budget, Delivery, Stage
+from analognn.receiver.pieces import Per, Piece, pieces
+from analognn.receiver.side import BITS_PER_VALUE
+
+
+@dataclass(frozen=True)
+class Denoise(Stage):
+    """Any denoiser, on each piece with a prior of its own.
+
+    The prior of a piece comes from where the receiver's whole prior comes from: blind, from the values of that piece;
+    side information, mean and variance of the piece's clean weights; given, the same for every piece.
+
+    Args:
+        denoiser: called once a piece.
+        per: "model", "tensor" or "channel". Weights come as matrices [out, in * kernel] tensor by tensor.
+    """
+
+    denoiser: Denoiser
+    per: Per = "model"
+
+    @property
+    def budget(self) -> Budget:
+        """That of the denoiser."""
+        budget: Budget = getattr(self.denoiser, "budget", "none")
+        return budget
+
+    def __post_init__(self) -> None:
+        checks.choice("Denoise", "per", self.per, get_args(Per))
+
+    def __call__(self, delivery: Delivery) -> Delivery:
+        """See :class:`Stage`."""
+        received = delivery.estimate
+        cut = list(pieces(delivery.layout, self.per))
+        weights = torch.empty_like(received.values)
+        for piece, prior in zip(cut, self._priors(delivery, received, cut), strict=True):
+            weights[piece.part] = self.denoiser(_piece(received, piece), prior).reshape(-1)
+        bits = {}
+        if delivery.prior.source == "side-information" and not isinstance(self.denoiser, Ml):  # which uses no prior
+            bits = {f"prior of each {self.per}": 2 * BITS_PER_VALUE * len(cut)}
+        return delivery.with_weights(weights).spending(side_info=bits)
+
+    def _priors(self, delivery: Delivery, received: Received, cut: list[Piece]) -> list[Prior]:
+        if self.per == "model" or delivery.prior.source in ("given", "oracle"):
+            return [delivery.prior] * len(cut)
+        if delivery.prior.source == "side-information":
+            return list(delivery.needs(self, "side").priors[self.per])
+        return [Prior.from_received(_piece(received, piece)) for piece in cut]
+
+
+def _piece(received: Received, piece: Piece) -> Received:
+    noise_var = received.noise_var
+    if isinstance(noise_var, Tensor):
+        noise_var = noise_var.expand(received.values.shape)[piece.part].reshape(piece.shape)
+    return replace(received, values=received.values[piece.part].reshape(piece.shape), noise_var=noise_var)
