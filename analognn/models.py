@@ -5,6 +5,8 @@
 ``cifar10-resnet20`` to ``56`` are the networks of He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition",
 sec. 4.2, with parameter-free shortcuts (option A). ``cifar10-resnet18``, ``34`` and ``shufflenetv2`` are torchvision's
 networks with a 3x3 stem of stride 1 and no first pooling, the form the noisy-weights papers use.
+``cifar10-crosssim-resnet14`` to ``56`` are those that Sandia's CrossSim simulates on crossbars: 1x1 shortcuts with a
+batch norm (option B).
 
 Weights are safetensors files: shipped in this package, or ``models/<checkpoint>`` in the data folder
 (:func:`analognn.data.root`). Nothing is downloaded unless asked for.
@@ -187,6 +189,45 @@ def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(first, *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
+class _ProjectionBlock(nn.Module):
+    """The same with a 1x1 convolution and a batch norm as the shortcut where the shape changes (option B)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        stride = outputs // inputs
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        changes = (nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+        self.downsample = nn.Sequential(*changes if stride > 1 else ())
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(residual + self.downsample(x))
+
+
+class _CrossSimResNet(nn.Module):
+    """Depth 6n + 2 like :class:`CifarResNet`, with CrossSim's names and its stem's batch norm."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16, eps=1e-3)
+        self.res1, self.res2, self.res3 = (
+            nn.Sequential(
+                _ProjectionBlock(first, width), *(_ProjectionBlock(width, width) for _ in range(depth // 6 - 1))
+            )
+            for first, width in ((16, 16), (16, 32), (32, 64))
+        )
+        self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        logits: Tensor = self.classifier(self.res3(self.res2(self.res1(x))))
+        return logits
+
+
 def _torchvision_resnet(name: str) -> nn.Module:
     from torchvision.models import get_model  # seconds to import
 
@@ -215,6 +256,18 @@ def _cifar10_resnet(depth: int, accuracy: float, published: str) -> ModelSpec:
         mean=(0.485, 0.456, 0.406),  # ImageNet's: its author trained with them
         std=(0.229, 0.224, 0.225),
         url=f"https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/{published}",
+    )
+
+
+def _cifar10_crosssim(depth: int, accuracy: float) -> ModelSpec:
+    return ModelSpec(
+        name=f"cifar10-crosssim-resnet{depth}",
+        summary=f"ResNet-{depth} on CIFAR-10, 1x1 shortcuts; weights of Sandia's CrossSim, {accuracy:.2f} %",
+        dataset="cifar10",
+        architecture=partial(_CrossSimResNet, depth),
+        checkpoint=f"crosssim_resnet{depth}_cifar10.safetensors",
+        mean=(0.485, 0.456, 0.406),  # ImageNet's here too
+        std=(0.229, 0.224, 0.225),
     )
 
 
@@ -257,6 +310,7 @@ _MODELS = {
         _cifar10_resnet(32, 92.63, "resnet32-d509ac18.th"),
         _cifar10_resnet(44, 93.10, "resnet44-014dd654.th"),
         _cifar10_resnet(56, 93.39, "resnet56-4bfd9763.th"),
+        *(_cifar10_crosssim(*entry) for entry in ((14, 89.64), (20, 90.65), (32, 92.14), (56, 92.19))),
         _cifar10_torchvision("resnet18", "ResNet-18", partial(_torchvision_resnet, "resnet18")),
         _cifar10_torchvision("resnet34", "ResNet-34", partial(_torchvision_resnet, "resnet34")),
         _cifar10_torchvision("shufflenetv2", "ShuffleNetV2 (size 1)", _torchvision_shufflenet),
