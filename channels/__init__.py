@@ -4,6 +4,7 @@ from .awgn import Awgn, AwgnMultipleAccess
 from .base import Channel, MultipleAccess, NoiseSplit, Received, Source, Usage
 from .fading import Fading
 from .grid import Grid
+from .mac import OfdmMultipleAccess
 from .ofdm import Ofdm
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MultipleAccess",
     "NoiseSplit",
     "Ofdm",
+    "OfdmMultipleAccess",
     "Received",
     "Source",
     "Usage",
