@@ -1,148 +1,238 @@
-"""Fading channels of Sionna in the frequency domain, drawn from the caller's generator.
+"""Fading channels by name, drawn from the caller's generator.
 
     h[s, t, f] = sum_m a_m(s, t) exp(-j 2 pi f tau_m)        slot s, OFDM symbol t, subcarrier f;  E|h|^2 = 1
 
-``rayleigh`` is one path with a complex Gaussian gain, constant over a slot. ``tdl-a`` to ``tdl-e`` are the tapped delay
-lines of 3GPP TR 38.901, sec. 7.7.2 (d and e with a line of sight), their taps moved by Doppler within a slot. A slot is
-a coherence block: the next one has an independent channel.
-
-This module is the one adapter between a generator and Sionna's global random state.
+``awgn`` is h = 1. ``rayleigh`` is one path with a complex Gaussian gain, constant over a slot; ``rician`` adds a line
+of sight. ``tdl-a`` to ``tdl-e`` and ``cdl-a`` to ``cdl-e`` are the profiles of 3GPP TR 38.901, sec. 7.7 (d and e with
+a line of sight), ``umi``, ``uma`` and ``rma`` its scenarios (:mod:`analognn.channels.tr38901`); Doppler moves their
+paths within a slot. ``trace`` replays a recording (:mod:`analognn.channels.trace`). A slot is a coherence block: the
+next one has an independent channel, except where a recording goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from . import checks
+from . import checks, units
+from .cir import SLOTS_PER_CHUNK as SLOTS_PER_CHUNK
+from .cir import SPEED_OF_LIGHT, BlockFading, Cirs, SionnaCirs
 from .grid import Grid
-
-if TYPE_CHECKING:
-    from sionna.phy.channel import ChannelModel
-    from sionna.phy.config import Config
+from .seeding import next_seed as next_seed
+from .seeding import seeded as seeded
+from .tr38901 import Drops, Profile, Site
+from .trace import TraceCirs, load_trace
 
 TDL = ("tdl-a", "tdl-b", "tdl-c", "tdl-d", "tdl-e")
-MODELS = ("rayleigh", *TDL)
+CDL = ("cdl-a", "cdl-b", "cdl-c", "cdl-d", "cdl-e")
+DROPS = ("umi", "uma", "rma")
+BLOCK = ("awgn", "rayleigh", "rician")
+MODELS = (*BLOCK, *TDL, *CDL, *DROPS, "trace")
 
-SLOTS_PER_CHUNK = 32
-"""Slots drawn from one seed. Part of the result: another size gives other (equally good) random numbers, so it is no
-setting. Larger chunks were slower per slot on a CPU."""
+MOVING = (*BLOCK[1:], *TDL, *CDL, *DROPS)
+NEEDED_BY = {
+    "delay_spread": (*TDL, *CDL),
+    "carrier_frequency": MOVING,
+    "speed": MOVING,
+    "k_factor_db": ("rician",),
+    "path_loss": (*DROPS, "trace"),
+    "reference_loss_db": (*DROPS, "trace"),
+    "indoor_probability": DROPS,
+    "distance": DROPS,
+    "trace": ("trace",),
+}
+"""Which models make use of a parameter."""
+
+MEDIAN_LOSS_DB = {"umi": 113.0, "uma": 126.0, "rma": 116.0}
+"""Loss of half of the drops at 3.5 GHz, shadowing and walls included."""
 
 Responses = Callable[[int], Tensor]
 """seed -> h [SLOTS_PER_CHUNK, num_symbols, fft_size], complex; num_symbols is 1 where h stands still within a slot."""
 
 
-@contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """Within it, Sionna's generator on ``device`` starts from ``seed``; afterwards it is as it was before."""
-    rng = _sionna_config().torch_rng(device)
-    state = rng.get_state()
-    rng.manual_seed(seed)
-    try:
-        yield
-    finally:
-        rng.set_state(state)
-
-
-def next_seed(generator: torch.Generator) -> int:
-    """A seed drawn from ``generator``. 32 bits, because that is what a CPU generator makes use of."""
-    return int(torch.randint(2**32, (), generator=generator, device=generator.device))
-
-
-@cache
-def _sionna_config() -> Config:
-    # Importing Sionna reseeds torch's global generators.
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        from sionna.phy import config
-    return config
-
-
 @dataclass(frozen=True)
 class Fading:
-    """A fading model by name.
+    """A fading model by name. Parameters a model has no use for must be left out.
 
     Args:
-        model: ``rayleigh`` or ``tdl-a`` to ``tdl-e``.
-        delay_spread: RMS delay spread [s], >= 0; TDL only, where None is 100 ns (38.901's "nominal").
-        carrier_frequency: [Hz], > 0; TDL only, where None is 3.5 GHz. It matters through Doppler.
-        speed: of the receiver [m/s], >= 0; TDL only, where None is 0: h stands still within a slot.
+        model: one of MODELS.
+        delay_spread: RMS delay spread [s], >= 0; None is 100 ns (38.901's "nominal").
+        carrier_frequency: [Hz], > 0; None is 3.5 GHz.
+        speed: of the user [m/s], >= 0; None is 0: h stands still. With rayleigh and rician it does so within a slot at
+            any speed, and ages from slot to slot.
+        k_factor_db: power of the line of sight over that of the scattered paths [dB]; None is 10.
+        num_rx: antennas of the receiver, >= 1.
+        num_tx: antennas of the transmitter, >= 1; one of the two is 1.
+        path_loss: whether h contains path loss, indoor loss and shadowing (of a recording: the mean power it has).
+        reference_loss_db: the loss at which |h|^2 is 1 and Es/N0 is received; None is that of the median drop.
+        indoor_probability: of a drop, 0 to 1; None is 38.901's.
+        distance: of the drops from the base station, along the ground [m], >= 10; None is all over the sector.
+        trace: path of the recording.
 
     Raises:
         TypeError, ValueError: an unknown model, a number outside its bounds, or one the model has no use for.
 
-    >>> Fading("rayleigh").mean_power
-    1.0
+    >>> Fading("rayleigh", num_rx=4).num_antennas
+    4
     """
 
     model: str = "tdl-a"
     delay_spread: float | None = None
     carrier_frequency: float | None = None
     speed: float | None = None
+    k_factor_db: float | None = None
+    num_rx: int = 1
+    num_tx: int = 1
+    path_loss: bool = False
+    reference_loss_db: float | None = None
+    indoor_probability: float | None = None
+    distance: float | None = None
+    trace: str | None = None
 
     def __post_init__(self) -> None:
         checks.choice("Fading", "model", self.model, MODELS)
-        bounds = {"delay_spread": {"ge": 0.0}, "carrier_frequency": {"gt": 0.0}, "speed": {"ge": 0.0}}
-        for name, bound in bounds.items():
+        for name, models in NEEDED_BY.items():
             value = getattr(self, name)
-            if value is None:
-                continue
-            checks.real("Fading", name, value, **bound)
-            if self.model not in TDL:
+            if value is not None and value is not False and self.model not in models:
                 raise ValueError(
                     f"`Fading({name}=...)` has no meaning for model={self.model!r}; got {value!r}. "
-                    f"Leave it out, or choose one of {', '.join(TDL)}."
+                    f"Leave it out, or choose one of {', '.join(models)}."
                 )
+        self._check_numbers()
+        self._check_antennas()
+        self._check_loss()
+        if self.model == "trace":
+            self._check_trace()
 
     @property
     def mean_power(self) -> float:
-        """E|h|^2 of the model, by its normalised power-delay profile (not the mean of a realisation)."""
+        """E|h|^2 per antenna: 1 in every model. With path loss, |h|^2 is 1 at ``reference_loss_db``."""
         return 1.0
 
-    def responses(self, grid: Grid, *, device: str, precision: str) -> Responses:
-        """A function that draws SLOTS_PER_CHUNK independent slots of h from a seed.
+    @property
+    def num_antennas(self) -> int:
+        """Channels between the transmitter and the receiver."""
+        return self.num_rx * self.num_tx
+
+    @property
+    def doppler(self) -> float:
+        """Largest Doppler shift [Hz]."""
+        return (self.speed or 0.0) * self._carrier_frequency / SPEED_OF_LIGHT
+
+    def cirs(self, grid: Grid, *, device: str, precision: str) -> Cirs:
+        """What draws this channel's impulse responses.
 
         Args:
             grid: numbers of a slot.
             device: "cpu" or "cuda:0".
             precision: "single" (complex64) or "double" (complex128).
+
+        Raises:
+            ValueError: a recording that cannot be read, or does not fit.
         """
+        if self.model in BLOCK:
+            k = units.db_to_linear(10.0 if self.k_factor_db is None else self.k_factor_db)
+            los = {"awgn": 1.0, "rayleigh": 0.0, "rician": k / (k + 1)}[self.model]
+            return BlockFading(los, self.num_rx, self.num_tx, self.doppler, device, precision)
+        if self.model == "trace":
+            return self._recording(grid, device, precision)
+        site = Site(self._carrier_frequency, self.speed or 0.0, self.num_rx, self.num_tx, device, precision)
+        with seeded(0, device):
+            sample = self._drops(site) if self.model in DROPS else self._profile(site)
+        gain = units.db_to_linear(self._reference_loss_db) ** 0.5 if self.path_loss else 1.0
+        return SionnaCirs(sample, moves=bool(self.speed), device=device, precision=precision, gain=gain)
+
+    def responses(self, grid: Grid, *, device: str, precision: str) -> Responses:
+        """A function that draws SLOTS_PER_CHUNK independent slots of h from a seed, for one antenna."""
+        cirs = self.cirs(grid, device=device, precision=precision)
         with seeded(0, device):
             from sionna.phy.channel import cir_to_ofdm_channel, subcarrier_frequencies
 
-            model = self._sionna_model(device=device, precision=precision)
             frequencies = subcarrier_frequencies(
                 grid.fft_size, grid.subcarrier_spacing, precision=precision, device=device
             )
-        # What stands still within a slot is computed once a slot, and delays that all slots share once for all: the
-        # numbers are those of Sionna's GenerateOFDMChannel at a fraction of its cost.
-        steps = grid.num_symbols if self.speed else 1
 
         def draw(seed: int) -> Tensor:
-            with seeded(seed, device):
-                a, tau = model(SLOTS_PER_CHUNK, steps, 1 / grid.symbol_duration)
-            shared = bool((tau == tau[:1]).all())
-            h: Tensor = cir_to_ofdm_channel(frequencies, a, tau[:1] if shared else tau)
+            cir = cirs(seed, grid.num_symbols if cirs.moves else 1, 1 / grid.symbol_duration)
+            h: Tensor = cir_to_ofdm_channel(frequencies, cir.a, cir.tau)
             return h[:, 0, 0, 0, 0]
 
         return draw
 
-    def _sionna_model(self, *, device: str, precision: str) -> ChannelModel:
-        from sionna.phy.channel import RayleighBlockFading
-        from sionna.phy.channel.tr38901 import TDL as Tdl
+    @property
+    def _carrier_frequency(self) -> float:
+        return 3.5e9 if self.carrier_frequency is None else self.carrier_frequency
 
-        if self.model == "rayleigh":
-            return RayleighBlockFading(1, 1, 1, 1, precision=precision, device=device)
-        return Tdl(
-            self.model[-1].upper(),
-            delay_spread=100e-9 if self.delay_spread is None else self.delay_spread,
-            carrier_frequency=3.5e9 if self.carrier_frequency is None else self.carrier_frequency,
-            min_speed=self.speed or 0.0,
-            precision=precision,
-            device=device,
+    @property
+    def _reference_loss_db(self) -> float:
+        if self.reference_loss_db is not None:
+            return self.reference_loss_db
+        return MEDIAN_LOSS_DB[self.model] + 2 * units.linear_to_db(self._carrier_frequency / 3.5e9)
+
+    def _profile(self, site: Site) -> Profile:
+        return Profile(self.model, 100e-9 if self.delay_spread is None else self.delay_spread, site)
+
+    def _drops(self, site: Site) -> Drops:
+        return Drops(
+            self.model,
+            site,
+            path_loss=self.path_loss,
+            indoor_probability=self.indoor_probability,
+            distance=self.distance,
         )
+
+    def _recording(self, grid: Grid, device: str, precision: str) -> TraceCirs:
+        trace = load_trace(str(self.trace))
+        power = trace.mean_power if self.reference_loss_db is None else units.db_to_linear(-self.reference_loss_db)
+        return TraceCirs(
+            trace,
+            slot_duration=grid.num_symbols * grid.symbol_duration,
+            device=device,
+            precision=precision,
+            gain=power**-0.5,
+        )
+
+    def _check_trace(self) -> None:
+        if not isinstance(self.trace, str):
+            raise TypeError(f"`Fading(trace=...)` must be the path of a recording; got {self.trace!r}.")
+        recorded = load_trace(self.trace).a.shape[1:3]
+        if recorded != (self.num_rx, self.num_tx):
+            raise ValueError(
+                f"`Fading(trace={self.trace!r})` was recorded with num_rx={recorded[0]}, num_tx={recorded[1]}; got "
+                f"num_rx={self.num_rx}, num_tx={self.num_tx}. Give the antennas of the recording."
+            )
+
+    def _check_numbers(self) -> None:
+        bounds: dict[str, dict[str, float]] = {
+            "delay_spread": {"ge": 0.0},
+            "carrier_frequency": {"gt": 0.0},
+            "speed": {"ge": 0.0},
+            "k_factor_db": {},
+            "reference_loss_db": {},
+            "indoor_probability": {"ge": 0.0, "le": 1.0},
+            "distance": {"ge": 10.0},
+        }
+        for name, bound in bounds.items():
+            if getattr(self, name) is not None:
+                checks.real("Fading", name, getattr(self, name), **bound)
+
+    def _check_antennas(self) -> None:
+        checks.integer("Fading", "num_rx", self.num_rx, ge=1)
+        checks.integer("Fading", "num_tx", self.num_tx, ge=1)
+        if self.num_rx > 1 and self.num_tx > 1:
+            raise ValueError(
+                f"`Fading` needs one antenna at one end; got num_rx={self.num_rx}, num_tx={self.num_tx}. "
+                "Set num_rx or num_tx to 1."
+            )
+
+    def _check_loss(self) -> None:
+        if not isinstance(self.path_loss, bool):
+            raise TypeError(f"`Fading(path_loss=...)` must be true or false; got {self.path_loss!r}.")
+        if self.path_loss and self.model == "trace" and self.reference_loss_db is None:
+            raise ValueError("`Fading(path_loss=True)` of a recording needs reference_loss_db; got None.")
+        if self.reference_loss_db is not None and not self.path_loss:
+            raise ValueError(
+                f"`Fading(reference_loss_db=...)` needs path_loss=True; got {self.reference_loss_db!r} without."
+            )
