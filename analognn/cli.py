@@ -9,13 +9,14 @@ import itertools
 import json
 import tomllib
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
 from analognn import __version__, progress
+from analognn.cli_theory import theory
+from analognn.usage import refuses_bad_input
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,18 +33,7 @@ def main() -> None:
     """Neural-network weights through imperfect media: measured as noise, denoised, judged by accuracy."""
 
 
-def _refuses_bad_input(command: Callable[P, None]) -> Callable[P, None]:
-    """Bad input becomes one line on standard error and exit code 2."""
-
-    @wraps(command)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except (ValueError, TypeError, FileNotFoundError) as error:
-            click.echo(f"Error: {error}", err=True)
-            raise SystemExit(2) from None
-
-    return wrapped
+main.add_command(theory)
 
 
 def _run_options(command: Callable[P, None]) -> Callable[P, None]:
@@ -66,7 +56,7 @@ def _run_options(command: Callable[P, None]) -> Callable[P, None]:
 
 @main.command()
 @_run_options
-@_refuses_bad_input
+@refuses_bad_input
 def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
     """Run a scenario, or go on where it stopped.
 
@@ -84,7 +74,7 @@ def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: 
 @main.command()
 @_run_options
 @click.option("--over", multiple=True, required=True, metavar="KEY=[V, ...]", help="Axis, e.g. denoiser.kappa=[10,40].")
-@_refuses_bad_input
+@refuses_bad_input
 def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tuple[str, ...], **options: Any) -> None:
     """Run a scenario once for every combination.
 
@@ -107,7 +97,7 @@ def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tup
 
 @main.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, with parameters.")
-@_refuses_bad_input
+@refuses_bad_input
 def list_(as_json: bool) -> None:
     """Name the media, receivers by budget, models, data sets and scenarios there are."""
     from analognn.catalogue import catalogue
@@ -131,7 +121,7 @@ def show() -> None:
 
 @show.command("run")
 @click.argument("folder", type=click.Path(path_type=Path))
-@_refuses_bad_input
+@refuses_bad_input
 def show_run(folder: Path) -> None:
     """Print the table of the run in FOLDER."""
     from analognn.experiments import Store, summarise
@@ -142,7 +132,7 @@ def show_run(folder: Path) -> None:
 @show.command("scenario")
 @click.argument("scenario", default="default")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override first.")
-@_refuses_bad_input
+@refuses_bad_input
 def show_scenario(scenario: str, overrides: tuple[str, ...]) -> None:
     """Print SCENARIO as TOML: a file to change and run."""
     from analognn.experiments import Scenario
@@ -152,7 +142,7 @@ def show_scenario(scenario: str, overrides: tuple[str, ...]) -> None:
 
 @show.command("medium")
 @click.argument("name")
-@_refuses_bad_input
+@refuses_bad_input
 def show_medium(name: str) -> None:
     """Explain the backend or channel NAME and print its parameters with their defaults."""
     import inspect
@@ -175,7 +165,7 @@ def show_medium(name: str) -> None:
 @click.option("--test-examples", type=click.IntRange(min=0), default=0, help="The first so many [all].")
 @click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache].")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="certificate.png", show_default=True)
-@_refuses_bad_input
+@refuses_bad_input
 def show_certificate(
     medium: str, model: str, settings: tuple[str, ...], seeds: int, test_examples: int, data: Path | None, out: Path
 ) -> None:
@@ -207,7 +197,7 @@ def show_certificate(
 
 @main.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_refuses_bad_input
+@refuses_bad_input
 def plot(folders: tuple[Path, ...]) -> None:
     """Draw accuracy_vs_wnr.png of run folders again."""
     from analognn import plots

@@ -60,7 +60,7 @@ def figure3(found: Figure3) -> Figure:
     _mark_cut(cut, found.cut)
     _relative(relative, found.cut)
     relative.set(title=r"Along $\rho = 0$, relative to the closed form", xlabel=_THETA, ylabel="D / closed form - 1")
-    _legend(figure, {name: f"{_NAMED[name][0]}, D = {error:.4g}" for name, error in found.errors.items()})
+    _legend(figure, {name: f"{_NAMED[name][0]}, D = {error:#.4g}" for name, error in found.errors.items()})
     network = found.network
     figure.suptitle(
         _title(f"Theorem 3, quadratic network with d = {network.dim}, c = {network.shift:g}", network.weights)
@@ -88,7 +88,7 @@ def figure5(found: Figure5) -> Figure:
     _mark_cut(theta, found.along_theta)
     rho.set(title=r"Along $\theta = 1$", xlabel=_RHO, ylabel=_ERROR, yscale="log")
     _excess(excess, found)
-    _legend(figure, {name: f"{_NAMED[name][0]}, D = {error:.4g}" for name, error in found.errors.items()})
+    _legend(figure, {name: f"{_NAMED[name][0]}, D = {error:#.4g}" for name, error in found.errors.items()})
     network = found.network
     figure.suptitle(
         _title(f"Theorem 5, tanh network with N = {network.hidden}, c = {network.half_width:g}", network.weights)
@@ -109,15 +109,15 @@ def figure6(found: Figure6) -> Figure:
         ratio.plot(cut.x, found.series[name] / cut.exact - 1, ":", linewidth=2, color=color)
         _points(ratio, _over_theory(cut), marker=marker, color=color)
     ratio.axhline(0, color=_INK)
-    error.set(title="The paper's figure, and the exact error", xlabel=_RANGE, ylabel=_ERROR, ylim=(0, None))
-    ratio.set(title="The same relative to the exact error", xlabel=_RANGE, ylabel="D / exact D - 1")
+    error.set(title="Points: simulation, 95 %", xlabel=_RANGE, ylabel=_ERROR, ylim=(0, None))
+    ratio.set(title="Relative to the exact error", xlabel=_RANGE, ylabel="D / exact D - 1")
     ratio.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _best_lambda(best, found)
     for panel in (error, ratio, best):
         _dress(panel)
     best.legend(frameon=False, loc="center right")
     lines: dict[str, _Line] = {"exact": "-", "(31) as printed": "--", r"(31) corrected, order $c^2$": ":"}
-    _legend(figure, {name: f"{_NAMED[name][0]} (points: simulation, 95 %)" for name in found.cuts}, lines)
+    _legend(figure, {name: _NAMED[name][0] for name in found.cuts}, lines)
     figure.suptitle(_title(f"Theorem 5, tanh network with N = {found.network.hidden}", found.network.weights))
     return figure
 
