@@ -1,48 +1,69 @@
-"""Weights over an OFDM link with fading, inverted by the transmitter where the channel is strong enough.
+"""Weights over an OFDM link with fading: mapping, precoding, channel knowledge and the noise that results.
 
-    w -> s (two weights a symbol) -> x = p s on the active data positions -> y = h x + n -> y / sqrt(rho) -> r = w + z
-    n ~ CN(0, no),   no = 1 / (Es/N0),   z ~ N(0, a^2 no / rho),   a^2 = Var[w]
+    w -> s (two weights a symbol) -> x = q s on the active data positions -> y = h x + n -> y / (h_hat q) -> r = w + z
+    n ~ CN(0, no),   no = 1 / (Es/N0),   Var[z_i] = a^2 no / |h_i q_i|^2 + what else is off,   a^2 = Var[w]
 
-so that WNR = Es/N0 + 10 log10(rho): with perfect channel knowledge at both ends, truncated inversion turns any fading
-into white Gaussian noise (:mod:`analognn.channels.precoding`). Channel, grid and noise are Sionna's.
+By default both ends know the channel and the transmitter inverts it where it is strong enough: then |h q|^2 = rho
+everywhere, z is white and Gaussian on any fading, and WNR = Es/N0 + 10 log10(rho) (:mod:`analognn.channels.precoding`).
+Grid, channels and noise are Sionna's. Every slot is an independent realisation of the channel.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from . import checks, precoding, units
-from .base import Channel, Received, Usage
-from .fading import SLOTS_PER_CHUNK, Fading, next_seed, seeded
+from . import checks, units
+from .base import Channel, NoiseSplit, Received, Usage
+from .csi import Csi
+from .fading import Fading
 from .grid import Grid
-from .symbols import from_symbols, part_dtype, to_symbols
-
-MAX_OUTAGE = 0.99
-MIN_SLOTS = 256
-"""A transmission is given up when more than MAX_OUTAGE of the positions of at least MIN_SLOTS slots are out."""
+from .knowledge import Knowledge
+from .link import MAX_OUTAGE as MAX_OUTAGE
+from .link import MIN_SLOTS as MIN_SLOTS
+from .link import Link
+from .precoding import Precoder, UnboundedPowerWarning
+from .symbols import part_dtype
 
 
 @dataclass(frozen=True)
 class Ofdm(Channel):
-    """OFDM over Rayleigh or TDL fading, with truncated channel inversion.
+    """OFDM over a fading channel, with a precoder at the transmitter and the knowledge of the channel it needs.
 
-    Both ends know the channel, hence which positions are silent: the weights move on to the next active position. An
-    outage costs channel uses and never a weight. Every slot is an independent realisation of the channel. The link is
-    computed in the frequency domain: no interference between carriers or symbols, however long the channel.
+    Both ends know the same of the channel, hence which positions are silent: an outage costs channel uses and no
+    weight, or is reported for each weight it erases. Parameters a choice has no use for must be left out.
 
     Args:
         esn0_db: average transmitted energy per data position, over the noise per complex symbol [dB], at E|h|^2 = 1.
-        model: fading model; see :class:`Fading`, also for the next three.
-        delay_spread: RMS delay spread [s]; TDL only.
-        carrier_frequency: [Hz]; TDL only.
-        speed: [m/s]; TDL only.
-        threshold: least |h|^2 / E|h|^2 that is inverted, >= 0. 0 is full inversion, whose power has no mean with
-            Rayleigh fading (TDL-A to C included): rho then depends on the worst position.
+        model: fading model; see :class:`Fading`, also for the next five.
+        delay_spread: RMS delay spread [s].
+        carrier_frequency: [Hz].
+        speed: [m/s].
+        k_factor_db: of rician [dB].
+        path_loss: whether 38.901 scenarios and recordings keep their path loss.
+        reference_loss_db: the loss at which ``esn0_db`` is received [dB].
+        indoor_probability: of a drop.
+        distance: of the drops from the base station [m].
+        trace: path of a recording.
+        num_rx: receive antennas, combined by MRC.
+        num_tx: transmit antennas, beamforming (MRT); one of the two is 1.
+        domain: ``frequency``, or ``time`` with cyclic prefix and the interference it lets through.
+        precoder: ``inversion``, ``regularised``, ``phase`` or ``equalise``; see :class:`Precoder`.
+        threshold: least |h_hat|^2 / E|h|^2 that is used; 0.1 for inversion unless given, 0 for the others.
+        regularisation: of regularised inversion.
+        peak_power_db: largest power of a position over the average [dB]. What would need more is sent weaker.
+        outage: what happens to weights where the channel is too weak: ``skip`` moves on to the next active position,
+            ``erase`` loses them (value: the mean; noise_var: inf).
+        csi: what is known of the channel: ``perfect``, ``ls``, ``outdated``, ``quantised``; see :class:`Csi`.
+        csi_esn0_db: Es/N0 of the pilots for ``ls`` [dB]; that of the link unless given.
+        csi_delay: age of ``outdated`` knowledge [s].
+        csi_bits: per real part of ``quantised`` feedback.
+        interleave: whether weights travel in random order, known to both ends, so that a fade does not hit neighbours.
+        clip_db: limit on the amplitude of a symbol, over the average power of all [dB].
         num_symbols: OFDM symbols a slot; see :class:`Grid`, also for the rest.
         fft_size: subcarriers.
         subcarrier_spacing: [Hz].
@@ -52,7 +73,10 @@ class Ofdm(Channel):
         pilot_symbols: OFDM symbols of a slot that carry pilots (of energy 1, not precoded).
 
     Raises:
-        TypeError, ValueError: a parameter outside its bounds.
+        TypeError, ValueError: a parameter outside its bounds, or one that does not go with another.
+
+    Warns:
+        UnboundedPowerWarning: full inversion (threshold 0) of one antenna that can fade to nothing.
 
     >>> Ofdm(esn0_db=10.0, model="rayleigh", threshold=0.3).no
     0.1
@@ -63,7 +87,26 @@ class Ofdm(Channel):
     delay_spread: float | None = None
     carrier_frequency: float | None = None
     speed: float | None = None
-    threshold: float = 0.1
+    k_factor_db: float | None = None
+    path_loss: bool = False
+    reference_loss_db: float | None = None
+    indoor_probability: float | None = None
+    distance: float | None = None
+    trace: str | None = None
+    num_rx: int = 1
+    num_tx: int = 1
+    domain: str = "frequency"
+    precoder: str = "inversion"
+    threshold: float | None = None
+    regularisation: float | None = None
+    peak_power_db: float | None = None
+    outage: str = "skip"
+    csi: str = "perfect"
+    csi_esn0_db: float | None = None
+    csi_delay: float | None = None
+    csi_bits: int | None = None
+    interleave: bool = False
+    clip_db: float | None = None
     num_symbols: int = Grid.num_symbols
     fft_size: int = Grid.fft_size
     subcarrier_spacing: float = Grid.subcarrier_spacing
@@ -77,26 +120,36 @@ class Ofdm(Channel):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         checks.real("Ofdm", "esn0_db", self.esn0_db)
-        checks.real("Ofdm", "threshold", self.threshold, ge=0)
-        _ = self.fading, self.grid
+        checks.choice("Ofdm", "domain", self.domain, ("frequency", "time"))
+        checks.choice("Ofdm", "outage", self.outage, ("skip", "erase"))
+        if not isinstance(self.interleave, bool):
+            raise TypeError(f"`Ofdm(interleave=...)` must be true or false; got {self.interleave!r}.")
+        if self.clip_db is not None:
+            checks.real("Ofdm", "clip_db", self.clip_db)
+        _ = self.knowledge, self.precoding
+        self._check_pairs()
+        self._warn_unbounded()
 
     @property
     def fading(self) -> Fading:
         """The fading model."""
-        return Fading(self.model, self.delay_spread, self.carrier_frequency, self.speed)
+        return Fading(**{field.name: getattr(self, field.name) for field in fields(Fading)})
 
     @property
     def grid(self) -> Grid:
         """The numbers of a slot."""
-        return Grid(
-            self.num_symbols,
-            self.fft_size,
-            self.subcarrier_spacing,
-            self.cyclic_prefix_length,
-            self.num_guard_carriers,
-            self.dc_null,
-            self.pilot_symbols,
-        )
+        return Grid(**{field.name: getattr(self, field.name) for field in fields(Grid)})
+
+    @property
+    def precoding(self) -> Precoder:
+        """What the transmitter does with the channel."""
+        return Precoder(self.precoder, self.threshold, self.regularisation, self.peak_power_db)
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """What both ends know of the channel."""
+        csi = Csi(self.csi, self.csi_esn0_db, self.csi_delay, self.csi_bits)
+        return Knowledge(csi, self.fading, self.grid, self.no)
 
     @property
     def no(self) -> float:
@@ -108,9 +161,10 @@ class Ofdm(Channel):
 
         Each vector is a transmission of its own, with its own slots, side information (mean and deviation; the
         receiver works out rho from the channel it knows) and power constraint: average energy 1 per data position, up
-        to the last one used. ``noise_var`` is one number for a vector, and [..., 1] for a batch. Computed in complex64
-        (above some 100 dB its rounding exceeds the noise), and in complex128 for float64 weights. Channel uses are the
-        data and pilot positions of every slot used, silent ones included; guard and DC carriers are none.
+        to the last one used. Where all its values have the same noise, ``noise_var`` is one number, and [..., 1] for a
+        batch; otherwise it has the shape of ``x``. Computed in complex64 (above some 100 dB its rounding exceeds the
+        noise), and in complex128 for float64 weights. Channel uses are the data and pilot positions of every slot used,
+        silent ones included; guard and DC carriers are none.
 
         Raises:
             TypeError, ValueError: not a real, finite tensor on a CPU or CUDA device, or a threshold above nearly every
@@ -118,116 +172,48 @@ class Ofdm(Channel):
         """
         checks.signal("Ofdm.transmit", x)
         checks.choice("Ofdm.transmit", "x.device", x.device.type, ("cpu", "cuda"))
-        link = _Link(self, str(x.device), "double" if part_dtype(x.dtype) == torch.float64 else "single")
+        link = Link(self, str(x.device), "double" if part_dtype(x.dtype) == torch.float64 else "single")
         rows = [link.send(row, generator) for row in x.reshape(-1, x.shape[-1])]
-        values = torch.stack([row.values for row in rows]).view(x.shape)
-        variances = [float(row.noise_var) for row in rows]
-        noise_var = (
-            variances[0]
-            if x.ndim == 1
-            else torch.tensor(variances, dtype=torch.float64, device=x.device).view(*x.shape[:-1], 1)
-        )
-        return Received(values, noise_var, "exact", _total([row.usage for row in rows]))
+        return rows[0] if x.ndim == 1 else _batch(rows, x)
 
-
-class _Link:
-    """Sionna's blocks for one channel, device and precision; what they draw comes from the caller's generator."""
-
-    def __init__(self, channel: Ofdm, device: str, precision: str) -> None:
-        self._channel = channel
-        self._device = device
-        self._responses = channel.fading.responses(channel.grid, device=device, precision=precision)
-        with seeded(0, device):  # pilots are known to both ends: the same in every transmission
-            from sionna.phy.channel import ApplyOFDMChannel
-            from sionna.phy.mimo import StreamManagement
-            from sionna.phy.ofdm import ResourceGridDemapper, ResourceGridMapper
-
-            grid = channel.grid.resource_grid(device=device, precision=precision)
-            self._map = ResourceGridMapper(grid, precision=precision, device=device)
-            self._apply = ApplyOFDMChannel(precision=precision, device=device)
-            streams = StreamManagement(np.ones([1, 1]), 1)
-            self._demap = ResourceGridDemapper(grid, streams, precision=precision, device=device)
-            self._data = (grid.build_type_grid().flatten() == 0).nonzero().squeeze(-1)
-
-    def send(self, w: Tensor, generator: torch.Generator) -> Received:
-        """One transmission of w [n]."""
-        s, side = to_symbols(w)
-        if side.num_symbols == 0:  # all alike: the side information says everything
-            return Received(from_symbols(s, side), 0.0, "exact", Usage(side_info_bits=side.bits))
-        h, precoder = self._reserve(side.num_symbols, generator)
-        rho = precoding.power_scale(precoder)
-        s_hat, energy = self._carry(s, h, math.sqrt(rho) * precoder, generator)
-        grid = self._channel.grid
-        slots = sum(block.shape[0] for block in h)
-        usage = Usage(
-            channel_uses=slots * (grid.num_data + grid.num_pilots),
-            energy=energy + slots * grid.num_pilots,
-            outage=1 - side.num_symbols / precoder.numel(),
-            side_info_bits=side.bits,
-        )
-        noise_var = units.no_to_noise_var(self._channel.no / rho, side.sigma**2)
-        return Received(from_symbols(s_hat / math.sqrt(rho), side), noise_var, "exact", usage)
-
-    def _reserve(self, num: int, generator: torch.Generator) -> tuple[list[Tensor], Tensor]:
-        """Slots with ``num`` active positions.
-
-        Returns:
-            h: blocks [slots, num_symbols or 1, fft_size] of at most SLOTS_PER_CHUNK slots.
-            precoder: [positions], 1/h where active, over the data positions in the order of transmission; the last one
-                is active and carries the last symbol.
-        """
-        h: list[Tensor] = []
-        precoders: list[Tensor] = []
-        missing = num
-        while missing > 0:
-            h.append(self._responses(next_seed(generator)))
-            precoders.append(self._precoder(h[-1]))
-            active = precoders[-1].nonzero().squeeze(-1)
-            if len(active) >= missing:
-                precoders[-1] = precoders[-1][: int(active[missing - 1]) + 1]
-                h[-1] = h[-1][: -(-len(precoders[-1]) // self._channel.grid.num_data)]
-            missing -= len(active)
-            self._check_outage(num - missing, len(h) * SLOTS_PER_CHUNK)
-        return h, torch.cat(precoders)
-
-    def _precoder(self, h: Tensor) -> Tensor:
-        """[slots x data positions], 1/h where active, for h [slots, num_symbols or 1, fft_size]."""
-        channel = self._channel
-        mean_power = channel.fading.mean_power
-        active = precoding.active_positions(h, threshold=channel.threshold, mean_power=mean_power)
-        inverse = precoding.inverse(h, active).expand(-1, channel.num_symbols, -1)
-        return inverse.flatten(1)[:, self._data].flatten()
-
-    def _check_outage(self, active: int, slots: int) -> None:
-        outage = 1 - active / (slots * self._channel.grid.num_data)
-        if slots >= MIN_SLOTS and outage > MAX_OUTAGE:
+    def _check_pairs(self) -> None:
+        if self.precoder == "equalise" and self.num_tx > 1:
             raise ValueError(
-                f"`Ofdm(threshold=...)` must leave at least {1 - MAX_OUTAGE:.0%} of the data positions active; "
-                f"threshold = {self._channel.threshold} left {active} in {slots} slots of {self._channel.model}. "
-                "Use a lower threshold."
+                f"`Ofdm(num_tx=...)` must be 1 for precoder='equalise', whose transmitter knows no channel to point "
+                f"its antennas at; got {self.num_tx}. Use precoder='phase' for beamforming at constant power."
+            )
+        if self.csi == "ls" and not self.pilot_symbols:
+            raise ValueError("`Ofdm(csi='ls')` needs pilots; got pilot_symbols=(). Give at least one pilot symbol.")
+        if self.csi == "outdated" and not self.speed and self.model != "trace":
+            raise ValueError(
+                f"`Ofdm(csi='outdated')` needs a channel that moves; got speed={self.speed!r}. Give a speed > 0 [m/s]."
             )
 
-    def _carry(self, s: Tensor, h: list[Tensor], precoder: Tensor, generator: torch.Generator) -> tuple[Tensor, float]:
-        """The symbols as received, [n], before the gain sqrt(rho) is taken out, and the energy their sender spent."""
-        num_data = self._channel.grid.num_data
-        s_hat = torch.empty_like(s)
-        energy, done = 0.0, 0
-        for block, p in zip(h, torch.split(precoder, SLOTS_PER_CHUNK * num_data), strict=True):
-            active = p.nonzero().squeeze(-1)
-            part = slice(done, done + len(active))
-            x = p.new_zeros(block.shape[0] * num_data)
-            x[active] = p[active] * s[part]
-            energy += float(torch.view_as_real(x).square().sum(dtype=torch.float64))
-            s_hat[part] = self._air(x.view(-1, num_data), block, next_seed(generator)).flatten()[active]
-            done = part.stop
-        return s_hat, energy
+    def _warn_unbounded(self) -> None:
+        """Models whose h has a density > 0 at 0: all but the constant one and recordings, which are finite."""
+        inverts = self.precoder == "inversion" and self.threshold == 0 and self.peak_power_db is None
+        if inverts and self.num_rx * self.num_tx == 1 and self.model not in ("awgn", "trace"):
+            warnings.warn(
+                f"`Ofdm(threshold=0)` inverts {self.model} fading in full, which needs unbounded mean power: "
+                "E[1/|h|^2] is infinite, the deepest fade met sets the power, and the noise it leaves does not settle "
+                "with more weights. Use a threshold > 0 (truncation), peak_power_db, or a second antenna.",
+                UnboundedPowerWarning,
+                stacklevel=4,
+            )
 
-    def _air(self, x: Tensor, h: Tensor, seed: int) -> Tensor:
-        """Y [slots, num_data] for x [slots, num_data] and h [slots, num_symbols or 1, fft_size]."""
-        with seeded(seed, self._device):
-            y = self._apply(self._map(x[:, None, None]), h[:, None, None, None, None], self._channel.no)
-        received: Tensor = self._demap(y)[:, 0, 0]
-        return received
+
+def _batch(rows: list[Received], x: Tensor) -> Received:
+    """Transmissions of the rows of ``x`` [..., n] as one."""
+    variances = [row.noise_var for row in rows]
+    if all(isinstance(variance, float) for variance in variances):
+        noise_var = torch.tensor(variances, dtype=torch.float64, device=x.device).view(*x.shape[:-1], 1)
+    else:
+        noise_var = torch.stack([torch.as_tensor(v, device=x.device).expand(x.shape[-1]) for v in variances])
+        noise_var = noise_var.view(x.shape)
+    values = torch.stack([row.values for row in rows]).view(x.shape)
+    sources = {row.source for row in rows}
+    source = next(kind for kind in ("estimated", "side-information", "exact") if kind in sources)
+    return Received(values, noise_var, source, _total([row.usage for row in rows]), _mean_split(rows))
 
 
 def _total(usages: list[Usage]) -> Usage:
@@ -237,4 +223,17 @@ def _total(usages: list[Usage]) -> Usage:
         energy=sum(usage.energy for usage in usages),
         outage=sum(usage.outage for usage in usages) / len(usages),
         side_info_bits=sum(usage.side_info_bits for usage in usages),
+    )
+
+
+def _mean_split(rows: list[Received]) -> NoiseSplit:
+    """Over the values that arrived in all rows."""
+    counts = [int(torch.as_tensor(row.noise_var).isfinite().expand(row.values.shape).sum()) for row in rows]
+    total = max(1, sum(counts))
+    return NoiseSplit(
+        **{
+            part.name: math.fsum(count * getattr(row.split, part.name) for count, row in zip(counts, rows, strict=True))
+            / total
+            for part in fields(NoiseSplit)
+        }
     )

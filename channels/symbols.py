@@ -2,6 +2,12 @@
 
     s_i = ((w_{2i-1} - mu) + j (w_{2i} - mu)) / (sqrt(2) a),    mu = E[w],  a^2 = Var[w],    E|s|^2 = 1
 
+    s_c = alpha s + d,   |s_c| <= c A,   E|s_c|^2 = 1,   E[d conj(s)] = 0,   E|d|^2 = 1 - alpha^2
+
+clips symbols at an amplitude A for a smaller peak (c makes up for the power lost; Bussgang 1952 splits what comes out
+into signal and noise; Ochiai, Imai, IEEE Trans. Commun. 2002). For complex Gaussian s, alpha =
+(1 - exp(-A^2) + sqrt(pi) / 2 A erfc(A)) / sqrt(1 - exp(-A^2)).
+
 mu and a take the reliable path as side information: sent in the air, the mean would cost power and carry nothing.
 Complex noise of variance ``no`` on s becomes noise of variance a^2 no on each weight (:mod:`analognn.channels.units`).
 """
@@ -14,7 +20,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from . import checks
+from . import checks, units
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,29 @@ def from_symbols(s: Tensor, side: SideInfo) -> Tensor:
         return torch.full((side.numel,), side.mean, dtype=side.dtype, device=s.device)
     parts = torch.view_as_real(s).reshape(-1)[: side.numel]
     return (parts * (math.sqrt(2) * side.sigma)).add_(side.mean).to(side.dtype)
+
+
+def clip(s: Tensor, clip_db: float) -> tuple[Tensor, float]:
+    """Symbols whose amplitude is limited, at the power they had.
+
+    Args:
+        s: [n], complex.
+        clip_db: A^2, the largest power before c, over the average power of ``s`` [dB].
+
+    Returns:
+        s_c [n], complex, and alpha, 0 < alpha <= 1, exact in the dtype of the symbols' parts: side information.
+
+    >>> clipped, alpha = clip(torch.tensor([1 + 0j, -3j]), 0.0)
+    >>> clipped.abs().square().mean().round(decimals=5).item(), round(alpha, 4)
+    (5.0, 0.9951)
+    """
+    power = float(s.abs().square().mean(dtype=torch.float64))
+    amplitude = math.sqrt(power * units.db_to_linear(clip_db))
+    clipped = s * (amplitude / s.abs().clamp_min(amplitude))
+    left = float(clipped.abs().square().mean(dtype=torch.float64))
+    clipped = clipped * math.sqrt(power / left)
+    both = float((clipped * s.conj()).real.mean(dtype=torch.float64))
+    return clipped, _rounded(both / power, s.real)
 
 
 def _rounded(value: float, like: Tensor) -> float:

@@ -23,7 +23,7 @@ CHANNELS = [
     (Awgn(wnr_db=3.0), Awgn(wnr_db=300.0)),
     *((Ofdm(LOUD, model, **SMALL), Ofdm(QUIET, model, **SMALL)) for model in ("rayleigh", "tdl-a", "tdl-d")),
     (Ofdm(LOUD, "tdl-c", speed=30.0, **SMALL), Ofdm(QUIET, "tdl-c", speed=30.0, **SMALL)),
-    (Ofdm(LOUD, "tdl-a", threshold=0.0), Ofdm(QUIET, "tdl-a", threshold=0.0)),
+    (Ofdm(LOUD, "tdl-a", threshold=1e-9), Ofdm(QUIET, "tdl-a", threshold=1e-9)),
     (Ofdm(LOUD, "tdl-a", threshold=1.0, pilot_symbols=(), **SMALL), None),
 ]
 MULTIPLE_ACCESS = [(AwgnMultipleAccess(noise_var=0.01), AwgnMultipleAccess(noise_var=0.0))]
@@ -196,8 +196,7 @@ def test_errors_that_share_a_fate_need_the_length_of_it() -> None:
     for seed in range(5):
         check_channel(Rule(shared_fate), coherence=64, n=8192, seed=seed)
     with pytest.raises(AssertionError):
-        for seed in range(5):
-            check_channel(Rule(shared_fate), seed=seed)
+        check_channel(Rule(shared_fate), seed=0)
     with pytest.raises(AssertionError, match="n >= 20 coherence = 1280"):
         check_channel(Rule(shared_fate), coherence=64, n=1024)
 
