@@ -7,6 +7,8 @@ See :mod:`analognn.denoise.testing` for what a denoiser must keep.
 
 from __future__ import annotations
 
+import math
+import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
@@ -19,6 +21,10 @@ Budget = Literal["none", "side-information", "unlabelled", "labelled", "oracle"]
 """What an estimate needs beside the received values, from the least to what no receiver has: nothing; bits over the
 reliable path; examples; examples with labels, to choose its parameters by; the clean weights or the test set."""
 PriorSource = Literal["oracle", "side-information", "blind", "given"]
+
+
+class EstimateWarning(UserWarning):
+    """An estimate left its domain and was put at its edge, or a fit was used as far as it got."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class Prior:
     def from_received(cls, received: Received) -> Prior:
         """Blind: mu = mean of r and s_w^2 = max(Var[r] - s_z^2, 0), over the values that were not erased.
 
-        Values without noise (a reliable part) and noisy ones count alike, s_z^2 is the mean over them.
+        Values without noise (a reliable part) and noisy ones count alike, s_z^2 is the mean over them. A difference
+        below zero becomes 0 with an :class:`EstimateWarning`: Bayesian estimates are then the mean.
 
         Raises:
             ValueError: every value was erased.
@@ -64,8 +71,19 @@ class Prior:
         if not bool(kept.any()):
             raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")
         values = received.values[kept].double()
-        var = float(values.var(correction=0)) - float(noise_var[kept].double().mean())
-        return cls(float(values.mean()), max(var, 0.0), "blind")
+        total, noise = float(values.var(correction=0)), float(noise_var[kept].double().mean())
+        if total < noise:
+            _warn_negative(noise - total > 3 * noise * math.sqrt(2 / values.numel()))
+        return cls(float(values.mean()), max(total - noise, 0.0), "blind")
+
+
+def _warn_negative(beyond_chance: bool) -> None:
+    why = "the stated noise_var is too large" if beyond_chance else "too few values, or weights too small, to tell"
+    warnings.warn(
+        f"Var[r] is below noise_var: the blind Var[w] is taken as 0, so Bayesian estimates become the mean ({why}).",
+        EstimateWarning,
+        stacklevel=3,
+    )
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ from scipy import integrate
 
 from analognn import Ml, Mmse, MmseP, MmsePb, Prior
 from analognn.channels import Awgn, Received
-from analognn.denoise import DENOISERS, Denoiser, lambda_prime_bound
+from analognn.denoise import Denoiser, EstimateWarning, lambda_prime_bound
 
 POSITIVE = st.floats(0.01, 100)
 
@@ -135,17 +135,23 @@ def test_blind_prior_finds_mean_and_variance_within_their_standard_errors():
     assert abs(prior.var - total) > 4 * math.sqrt(2 / n) * total  # the noise was taken off
 
 
-def test_blind_prior_ignores_erased_values_and_never_goes_negative():
+@pytest.mark.parametrize(
+    ("values", "noise_var", "why"),
+    [([1.0, 3.0], 2.0, "too few values, or weights too small, to tell"), ([0.1] * 500, 1.0, "noise_var is too large")],
+)
+def test_a_negative_variance_becomes_zero_with_a_warning_that_says_what_it_means(values, noise_var, why):
+    with pytest.warns(EstimateWarning, match=rf"taken as 0, so Bayesian estimates become the mean \(.*{why}"):
+        prior = Prior.from_received(received(values, noise_var))
+    assert prior.var == 0.0
+    assert Mmse()(received(values, noise_var), prior).unique().tolist() == [prior.mean]
+
+
+def test_blind_prior_ignores_erased_values():
     noisy = received([1.0, 3.0, 99.0], torch.tensor([0.25, 0.75, math.inf]))
     assert Prior.from_received(noisy) == Prior(mean=2.0, var=0.5, source="blind")
-    assert Prior.from_received(received([1.0, 3.0], 2.0)).var == 0.0
     with pytest.raises(ValueError, match="needs values that arrived; all 1 were erased"):
         Prior.from_received(received([1.0], math.inf))
 
 
 def test_oracle_prior_is_exact():
     assert Prior.from_weights(torch.tensor([1.0, 3.0])) == Prior(mean=2.0, var=1.0, source="oracle")
-
-
-def test_every_denoiser_has_a_name():
-    assert set(DENOISERS.values()) == {type(denoiser) for denoiser in candidates().values()}
