@@ -1,11 +1,15 @@
-"""Accuracy and loss of a model on a data set that stays on the device, as counts that add up exactly."""
+"""Accuracy and loss of a model on a data set that stays on the device, as counts that add up exactly.
+
+correct = sum_i [argmax_c logits_ic = label_i],    loss_sum = sum_i -log softmax(logits_i)[label_i]
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +17,7 @@ from torch import Tensor, nn
 from analognn.channels import checks
 
 Inputs = Tensor | Mapping[str, Tensor]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,13 @@ class Score:
     total: int
     loss_sum: float
 
+    @classmethod
+    def of(cls, logits: Tensor, labels: Tensor) -> Score:
+        """Counts of ``logits`` [n, classes] against ``labels`` [n]."""
+        right = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
+        loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        return cls(int(right.sum()), labels.shape[0], float(loss))
+
     def __add__(self, other: Score) -> Score:
         return Score(self.correct + other.correct, self.total + other.total, self.loss_sum + other.loss_sum)
 
@@ -46,6 +58,25 @@ class Score:
         return self.loss_sum / self.total
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a forward pass runs. The default gives the same bits for every batch size; each option trades bits for time.
+
+    Args:
+        precision: of convolutions and matrix products, under autocast where it is not "float32".
+        channels_last: images [n, channels, h, w] lie channel by channel innermost, and convolutions follow.
+            Logits move by float32 rounding.
+        compiled: through ``torch.compile``; worth its compile time (a minute on a CPU) only for very many passes.
+    """
+
+    precision: Precision = "float32"
+    channels_last: bool = False
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        checks.choice("Execution", "precision", self.precision, get_args(Precision))
+
+
 class Evaluator:
     """Scores models on one labelled set.
 
@@ -54,6 +85,7 @@ class Evaluator:
         labels: [n], integer classes.
         device: "auto" (cuda where there is one), "cpu" or "cuda"; the data move there once.
         batch_size: examples at a time.
+        execution: how the forward pass runs.
 
     Raises:
         ValueError: no examples, unequal counts, or a device that is not there.
@@ -63,7 +95,15 @@ class Evaluator:
     2
     """
 
-    def __init__(self, inputs: Inputs, labels: Tensor, *, device: str = "auto", batch_size: int = 500) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        labels: Tensor,
+        *,
+        device: str = "auto",
+        batch_size: int = 500,
+        execution: Execution = Execution(),
+    ) -> None:
         checks.integer("Evaluator", "batch_size", batch_size, ge=1)
         tensors = inputs if isinstance(inputs, Mapping) else {"": inputs}
         counts = {name or "inputs": tensor.shape[0] for name, tensor in tensors.items()}
@@ -74,11 +114,12 @@ class Evaluator:
             )
         self.device = resolve_device(device)
         self.batch_size = batch_size
-        self._inputs = {name: tensor.to(self.device) for name, tensor in tensors.items()}
-        self._labels = labels.to(self.device)
+        self.execution = execution
+        self.labels = labels.to(self.device)
+        self._inputs = {name: self._placed(tensor) for name, tensor in tensors.items()}
 
     def __len__(self) -> int:
-        return self._labels.shape[0]
+        return self.labels.shape[0]
 
     def sample(self, kappa: int, *, generator: torch.Generator) -> Evaluator:
         """An evaluator on ``kappa`` of the examples, drawn without replacement.
@@ -91,29 +132,62 @@ class Evaluator:
             raise ValueError(
                 f"`Evaluator.sample(kappa=...)` must be <= {len(self)}, the examples there are; got {kappa}."
             )
-        drawn = torch.randperm(len(self), generator=generator, device=generator.device)[:kappa].to(self.device)
-        tensors = {name: tensor[drawn] for name, tensor in self._inputs.items()}
-        inputs = tensors.get("", tensors)
-        return Evaluator(inputs, self._labels[drawn], device=str(self.device), batch_size=self.batch_size)
+        drawn = torch.randperm(len(self), generator=generator, device=generator.device)[:kappa]
+        return self.subset(drawn)
+
+    def subset(self, examples: Tensor) -> Evaluator:
+        """An evaluator on the examples of these indices [m], in this order."""
+        examples = examples.to(self.device)
+        tensors = {name: tensor[examples] for name, tensor in self._inputs.items()}
+        return Evaluator(
+            tensors.get("", tensors),
+            self.labels[examples],
+            device=str(self.device),
+            batch_size=self.batch_size,
+            execution=self.execution,
+        )
 
     def __call__(self, model: nn.Module) -> Score:
         """Score ``model`` in eval mode; the model itself stays as it was, a copy moves if it lies elsewhere."""
-        if any(tensor.device != self.device for tensor in (*model.parameters(), *model.buffers())):
-            model = copy.deepcopy(model).to(self.device)
-        score = Score(0, 0, 0.0)
-        with torch.inference_mode(), _eval_mode(model):
-            for start in range(0, len(self), self.batch_size):
-                score += self._score_batch(model, slice(start, start + self.batch_size))
+        score, start = Score(0, 0, 0.0), 0
+        for logits in self._batches(model):
+            score += Score.of(logits, self.labels[start : start + len(logits)])
+            start += len(logits)
         return score
 
-    def _score_batch(self, model: nn.Module, part: slice) -> Score:
+    def logits(self, model: nn.Module) -> Tensor:
+        """What ``model`` answers, float32 [n, classes], on this evaluator's device; otherwise as :meth:`__call__`."""
+        return torch.cat(self._batches(model))
+
+    def batch(self, part: slice) -> Inputs:
+        """The inputs of these examples, as the model takes them."""
         batch = {name: tensor[part] for name, tensor in self._inputs.items()}
-        output = model(batch[""]) if "" in batch else model(**batch)
-        logits = getattr(output, "logits", output).float()  # Hugging Face models return an object
-        labels = self._labels[part]
-        right = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
-        loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        return Score(int(right.sum()), labels.shape[0], float(loss))
+        return batch.get("", batch)
+
+    def autocast(self) -> torch.autocast:
+        """The context of this evaluator's precision."""
+        precision = self.execution.precision
+        return torch.autocast(self.device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
+
+    def _batches(self, model: nn.Module) -> list[Tensor]:
+        if any(tensor.device != self.device for tensor in (*model.parameters(), *model.buffers())):
+            model = copy.deepcopy(model).to(self.device)
+        with torch.inference_mode(), eval_mode(model), self.autocast():
+            forward = torch.compile(model) if self.execution.compiled else model
+            starts = range(0, len(self), self.batch_size)
+            return [forward_logits(forward, self.batch(slice(i, i + self.batch_size))) for i in starts]
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        if self.execution.channels_last and tensor.ndim == 4:
+            return tensor.to(self.device, memory_format=torch.channels_last)
+        return tensor.to(self.device)
+
+
+def forward_logits(model: Callable[..., Any], batch: Inputs) -> Tensor:
+    """Logits of one batch in float32; Hugging Face models return an object that holds them."""
+    output = model(**batch) if isinstance(batch, Mapping) else model(batch)
+    logits: Tensor = getattr(output, "logits", output)
+    return logits.float()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -134,7 +208,8 @@ def resolve_device(device: str) -> torch.device:
 
 
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """``model`` in eval mode; every module's own mode is back afterwards."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

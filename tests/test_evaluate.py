@@ -66,7 +66,7 @@ def test_scores_add():
 def test_a_sample_is_drawn_without_replacement_and_by_the_generator_alone(answers):
     evaluator = Evaluator(torch.eye(10), torch.arange(10), device="cpu")
     samples = [evaluator.sample(4, generator=torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
-    labels = [sorted(sample._labels.tolist()) for sample in samples]
+    labels = [sorted(sample.labels.tolist()) for sample in samples]
     assert labels[0] == labels[1] != labels[2]
     assert len(set(labels[0])) == 4
     assert samples[0](Logits()).correct == 4
