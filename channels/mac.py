@@ -27,6 +27,7 @@ from torch import Tensor
 
 from . import checks, units
 from .base import MultipleAccess, NoiseSplit, Received, Usage, standard_normal
+from .fading import MODELS as FADING_MODELS
 from .fading import Fading
 from .grid import Grid
 from .symbols import to_symbols
@@ -34,6 +35,8 @@ from .synchronisation import Synchronisation
 from .uplink import Uplink
 
 MASKS = ("common", "individual")
+MODELS = tuple(model for model in FADING_MODELS if model != "trace")
+"""A recording is of one channel: replayed for each of k devices it would not be independent."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ class OfdmMultipleAccess(MultipleAccess):
         phase_std: error of phase [rad]; see :class:`Synchronisation`, also for the next two.
         timing_std: error of the time of arrival [s].
         cfo_std: error of the carrier frequency [Hz].
-        model: fading model; see :class:`Fading`, also for the next three.
+        model: fading model, one of MODELS; see :class:`Fading`, also for the next four.
         delay_spread: RMS delay spread [s].
         carrier_frequency: [Hz].
         speed: [m/s].
+        k_factor_db: Rician factor [dB].
         threshold: least |h|^2 / E|h|^2 that is inverted, >= 0.
         num_symbols: OFDM symbols a slot; see :class:`Grid`, also for the rest.
         fft_size: subcarriers.
@@ -83,6 +87,7 @@ class OfdmMultipleAccess(MultipleAccess):
     delay_spread: float | None = None
     carrier_frequency: float | None = None
     speed: float | None = None
+    k_factor_db: float | None = None
     threshold: float = 0.1
     num_symbols: int = Grid.num_symbols
     fft_size: int = Grid.fft_size
@@ -101,6 +106,7 @@ class OfdmMultipleAccess(MultipleAccess):
             checks.real("OfdmMultipleAccess", "path_gain_db", gain_db)
         checks.real("OfdmMultipleAccess", "path_gain_spread_db", self.path_gain_spread_db, ge=0)
         checks.choice("OfdmMultipleAccess", "mask", self.mask, MASKS)
+        checks.choice("OfdmMultipleAccess", "model", self.model, MODELS)
         checks.real("OfdmMultipleAccess", "threshold", self.threshold, ge=0)
         _ = self.fading
         self.synchronisation.check(self.grid)
@@ -108,7 +114,7 @@ class OfdmMultipleAccess(MultipleAccess):
     @property
     def fading(self) -> Fading:
         """The fading model of every device."""
-        return Fading(self.model, self.delay_spread, self.carrier_frequency, self.speed)
+        return Fading(self.model, self.delay_spread, self.carrier_frequency, self.speed, self.k_factor_db)
 
     @property
     def grid(self) -> Grid:
@@ -162,8 +168,10 @@ class OfdmMultipleAccess(MultipleAccess):
         return uplink.send(mean, bits, generator)
 
     def _check(self, x: Tensor) -> None:
-        if isinstance(x, Tensor) and x.ndim != 2:
-            raise ValueError(f"`OfdmMultipleAccess.superpose` needs x[k, n]; got shape {list(x.shape)}.")
+        if isinstance(x, Tensor) and (x.ndim != 2 or x.numel() == 0):
+            raise ValueError(
+                f"`OfdmMultipleAccess.superpose` needs x[k, n] with k >= 1 and n >= 1; got shape {list(x.shape)}."
+            )
         for m, row in enumerate(x):
             checks.signal("OfdmMultipleAccess.superpose", row, name=f"x[{m}]")
         checks.choice("OfdmMultipleAccess.superpose", "x.device", x.device.type, ("cpu", "cuda"))

@@ -33,7 +33,7 @@ class Synchronisation:
     """Standard deviations of the errors that are left after synchronisation; each device and slot draws its own.
 
     Args:
-        phase_std: of the common phase [rad], >= 0.
+        phase_std: of the common phase [rad], 0 to pi: beyond it the angle is as good as random.
         timing_std: of the time of arrival [s], >= 0: a phase that is linear over the subcarriers, 0 at DC.
         cfo_std: of the carrier frequency [Hz], >= 0: a phase that grows over a slot, 0 in its first symbol.
 
@@ -49,8 +49,9 @@ class Synchronisation:
     cfo_std: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("phase_std", "timing_std", "cfo_std"):
-            checks.real("Synchronisation", name, getattr(self, name), ge=0)
+        checks.real("Synchronisation", "phase_std", self.phase_std, ge=0, le=math.pi)
+        checks.real("Synchronisation", "timing_std", self.timing_std, ge=0)
+        checks.real("Synchronisation", "cfo_std", self.cfo_std, ge=0)
 
     @property
     def perfect(self) -> bool:

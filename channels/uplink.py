@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from . import precoding, units
+from .air import FrequencyAir
 from .base import NoiseSplit, Received, Source, Usage
-from .fading import SLOTS_PER_CHUNK, next_seed, seeded
+from .cir import SLOTS_PER_CHUNK
 from .ofdm import MAX_OUTAGE, MIN_SLOTS
+from .seeding import next_seed, seeded
 from .superposition import Reading, common_level, read
 from .symbols import SideInfo, part_dtype
 
@@ -45,7 +47,7 @@ class Uplink:
         self._device = str(rows[0].device)
         self._dtype = part_dtype(rows[0].dtype).to_complex()
         precision = "double" if self._dtype == torch.complex128 else "single"
-        self._responses = channel.fading.responses(channel.grid, device=self._device, precision=precision)
+        self._channels = FrequencyAir(channel.fading, channel.grid, device=self._device, precision=precision)
         with seeded(0, self._device):
             from sionna.phy.channel import ApplyOFDMChannel
 
@@ -87,7 +89,7 @@ class Uplink:
         cost = torch.zeros_like(self._sigma)
         positions, active = 0, 0
         while num > 0:
-            h = torch.stack([self._responses(next_seed(generator)) for _ in self._rows])
+            h = torch.stack([self._channels.draw(next_seed(generator)).h[:, 0] for _ in self._rows])
             p = self._precoders(h)
             used = self._used(p)[:num]
             num -= len(used)
@@ -146,7 +148,7 @@ class Uplink:
             variances = torch.stack(reading[1:])
             noise_var[part] = variances.sum(0).to(noise_var.dtype)
             known = variances[:, variances[0].isfinite()]
-            split += torch.cat([known, torch.ones_like(known[:1])]).sum(1)
+            split += torch.cat([known, torch.ones_like(known[:1])]).sum(1) * (len(used) / variances.shape[1])
             done = part.stop
         thermal, csi, truncation = (split[:3] / split[3].clamp(min=1)).tolist()
         return sums, noise_var, NoiseSplit(thermal=thermal, csi=csi, truncation=truncation), energy
@@ -181,8 +183,10 @@ class Uplink:
         """How to read the sums at the positions ``used``, where ``silent`` [k, len(used)] devices are missing."""
         powers = self._sigma.square()
         var = float(powers.sum())
-        missing = (silent * powers[:, None]).sum(0) / var
-        share = torch.where(silent.all(0), 0.0, 1 - missing)
+        if self._channel.mask == "common":
+            share = torch.ones_like(powers[:1])
+        else:
+            share = torch.where(silent.all(0), 0.0, 1 - (silent * powers[:, None]).sum(0) / var)
         noise_var = units.no_to_noise_var(self._channel.no / rho, self._scale**2)
         phase_var = self._phase_var if len(self._phase_var) == 1 else self._phase_var[used % len(self._phase_var)]
         return read(share, phase_var, var=var, noise_var=noise_var)
