@@ -17,7 +17,7 @@ from . import precoding, units
 from .air import FrequencyAir
 from .base import NoiseSplit, Received, Source, Usage
 from .cir import SLOTS_PER_CHUNK
-from .ofdm import MAX_OUTAGE, MIN_SLOTS
+from .link import MAX_OUTAGE, MIN_SLOTS
 from .seeding import next_seed, seeded
 from .superposition import Reading, common_level, read
 from .symbols import SideInfo, part_dtype
