@@ -156,7 +156,7 @@ class Quantiser:
 
     def _rounded(self, x: Tensor, low: Tensor, high: Tensor, generator: torch.Generator | None) -> Tensor:
         top = 2**self.bits - 1
-        scaled = ((x - low) * (top / (high - low))).nan_to_num_(0.0, 0.0, 0.0)
+        scaled: Tensor = ((x - low) * (top / (high - low))).nan_to_num_(0.0, 0.0, 0.0)
         if generator is None or self.rounding == "nearest":
             return scaled.round_().clamp_(0, top)
         dither = torch.rand(x.shape, generator=generator, device=generator.device, dtype=x.dtype)
