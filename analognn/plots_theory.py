@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -49,10 +49,11 @@ def figure3(found: Figure3) -> Figure:
     contour, cut, relative = (figure.add_subplot(2, 2, index) for index in (2, 3, 4))
     norm = LogNorm(float(found.surface.min()), float(found.surface.max()))
     solid = figure.add_subplot(2, 2, 1, projection="3d", computed_zorder=False)
-    _solid(solid, found, found.surface, norm, found.named)
+    _solid(solid, found, found.surface, norm, found.named, -112.0)
+    solid.set_title("D by the closed form (20)")
     _colorbar(figure, contour, _contour(contour, found.theta, found.rho, found.surface, norm))
     contour.axvspan(found.theta[0], found.named["mmse"].theta, facecolor="none", edgecolor="0.6", hatch="//", lw=0)
-    contour.set_title(r"Contours of D; hatched: $\lambda' < 0$")
+    contour.set_title(r"Its contours; hatched: $\lambda' < 0$")
     _critical(contour, found.points)
     _mark(contour, found.named)
     _error_cut(cut, found.cut, r"closed form (20), $C_2 = (c^2 + 1/3)^2$", r"as printed, $C_2 = (c^2 - 1/3)^2$")
@@ -75,10 +76,11 @@ def figure5(found: Figure5) -> Figure:
     norm = LogNorm(float(found.exact.min()), float(found.exact.max()))
     marked = {name: at for name, at in found.named.items() if name != "best"}  # best lies on MMSE's marker
     solid = figure.add_subplot(2, 3, 1, projection="3d", computed_zorder=False)
-    _solid(solid, found, found.exact, norm, marked)
+    _solid(solid, found, found.exact, norm, marked, -30.0)
+    solid.set_title("Exact D (quadrature)")
     _contour(exact, found.theta, found.rho, found.exact, norm)
-    exact.set_title("Contours of the exact D (quadrature)")
-    _colorbar(figure, printed, _contour(printed, found.theta, found.rho, found.printed, norm), extend="max")
+    exact.set_title("Its contours")
+    _colorbar(figure, printed, _contour(printed, found.theta, found.rho, found.printed, norm))
     printed.set_title(f"(31) as printed; it reaches {found.printed.max():.3g}")
     for panel in (exact, printed):
         _mark(panel, marked)
@@ -122,33 +124,35 @@ def figure6(found: Figure6) -> Figure:
     return figure
 
 
-def _solid(panel: Any, found: Figure3 | Figure5, error: Array, norm: Normalize, names: Iterable[str]) -> None:
+def _solid(
+    panel: Any, found: Figure3 | Figure5, error: Array, norm: LogNorm, names: Iterable[str], azimuth: float
+) -> None:
     """The surface on 3-D axes (which have no stubs), in the colours of the contours: logarithmic, low errors matter."""
     panel.plot_surface(
-        found.theta[None, :], found.rho[:, None], error, cmap=_SURFACE, norm=norm, rcount=60, ccount=60,
+        found.theta[None, :], found.rho[:, None], error, cmap=_SURFACE, norm=norm, rcount=40, ccount=40,
         edgecolor="white", linewidth=0.15,
     )  # fmt: skip
-    panel.set(xlabel=_THETA, ylabel=_RHO, zlabel="D")
+    panel.set(xlabel=_THETA, ylabel=_RHO)
     for axis in (panel.xaxis, panel.yaxis, panel.zaxis):
         axis.set_major_locator(MaxNLocator(5))
-    panel.view_init(elev=50, azim=-62)
+    panel.view_init(elev=45, azim=azimuth)
     panel.set_box_aspect(None, zoom=0.92)
     for name in names:
         _spot(panel, name, found.named[name].theta, found.named[name].rho, found.errors[name])
 
 
-def _contour(panel: Axes, theta: Array, rho: Array, error: Array, norm: Normalize) -> QuadMesh:
-    mesh = panel.pcolormesh(theta, rho, error, cmap=_SURFACE, norm=norm, shading="gouraud", rasterized=True)
-    low, high = float(error.min()), float(error.max())
-    levels = [low * (high / low) ** (step / 12) for step in range(1, 12)]
-    panel.contour(theta, rho, error, levels=levels, colors="white", linewidths=0.6, alpha=0.7)
+def _contour(panel: Axes, theta: Array, rho: Array, error: Array, norm: LogNorm) -> ContourSet:
+    """Filled contours in 24 steps of equal ratio; every second is outlined. Beyond ``norm`` the colour is the last."""
+    levels = np.geomspace(float(norm.vmin or error.min()), float(norm.vmax or error.max()), 25)
+    filled = panel.contourf(theta, rho, error, levels=levels, cmap=_SURFACE, norm=norm, extend="both")
+    panel.contour(theta, rho, error, levels=levels[2::2], colors="white", linewidths=0.6, alpha=0.7)
     panel.set(xlabel=_THETA, ylabel=_RHO)
-    return mesh
+    return filled
 
 
-def _colorbar(figure: Figure, panel: Axes, mesh: QuadMesh, *, extend: Literal["neither", "max"] = "neither") -> None:
+def _colorbar(figure: Figure, panel: Axes, filled: ContourSet) -> None:
     ticks = LogLocator(subs=(1, 2, 5))
-    figure.colorbar(mesh, ax=panel, label="D", pad=0.02, extend=extend, ticks=ticks, format="%g").minorticks_off()
+    figure.colorbar(filled, ax=panel, label="D", pad=0.02, ticks=ticks, format="%g").minorticks_off()
 
 
 def _critical(panel: Axes, points: tuple[CriticalPoint, ...]) -> None:
