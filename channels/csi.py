@@ -14,9 +14,9 @@ have closed forms. J(t) is the correlation of h over t seconds: J0(2 pi f_D t), 
     outdated     h_hat(t) = J(delay) h(t - delay)                     err_var = 1 - J(delay)^2
     quantised    each real part: its mean in the cell it falls in     err_var = sum of the variances in the two cells
 
-A is least squares at the pilots, averaged over a slot where the channel stands still in it (s2 / P instead of s2), and
-interpolated linearly between pilot symbols where it moves, nearest outside (Sionna's ``lin_time_avg`` and ``lin``, on
-pilots that fill every carrier). For the standing channel c = 1: h_hat = o / (1 + s2 / P), err_var = s2 / (P + s2).
+A is least squares at the pilots, averaged over a slot where the channel stands still in it, and a line through the two
+nearest pilot symbols where it moves (Sionna's ``lin_time_avg`` and ``lin``; pilots fill every carrier). For the
+standing channel c = 1: h_hat = o / (1 + s2 / P), err_var = s2 / (P + s2).
 
 For every other model these are only the first step: :class:`analognn.channels.knowledge.Calibration`. The quantiser is
 :mod:`analognn.channels.feedback`.
@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -139,22 +140,20 @@ def interpolation(grid: Grid, *, still: bool) -> Tensor:
     """A [num_symbols or 1, pilots], float64: how the channel at a symbol is made of that at the pilot symbols.
 
     >>> interpolation(Grid(num_symbols=4, pilot_symbols=(0, 2)), still=False)
-    tensor([[1.0000, 0.0000],
-            [0.5000, 0.5000],
-            [0.0000, 1.0000],
-            [0.0000, 1.0000]], dtype=torch.float64)
+    tensor([[ 1.0000,  0.0000],
+            [ 0.5000,  0.5000],
+            [ 0.0000,  1.0000],
+            [-0.5000,  1.5000]], dtype=torch.float64)
     """
-    pilots = sorted(range(len(grid.pilot_symbols)), key=lambda i: grid.pilot_symbols[i])
-    if still:
-        return torch.full((1, len(pilots)), 1 / len(pilots), dtype=torch.float64)
-    weights = torch.zeros(grid.num_symbols, len(pilots), dtype=torch.float64)
-    at = [grid.pilot_symbols[i] for i in pilots]
+    at = grid.pilot_symbols
+    if still or len(at) == 1:
+        return torch.full((1 if still else grid.num_symbols, len(at)), 1 / len(at), dtype=torch.float64)
+    spans = list(pairwise(sorted(range(len(at)), key=at.__getitem__)))
+    weights = torch.zeros(grid.num_symbols, len(at), dtype=torch.float64)
     for t in range(grid.num_symbols):
-        right = next((k for k, p in enumerate(at) if p >= t), len(at) - 1)
-        left = max(k for k in range(len(at)) if k == 0 or at[k] <= t)
-        share = (t - at[left]) / (at[right] - at[left]) if at[left] < t < at[right] else 0.0
-        weights[t, pilots[left]] += 1 - share
-        weights[t, pilots[right if share else left]] += share
+        left, right = next((span for span in reversed(spans) if at[span[0]] <= t), spans[0])
+        share = (t - at[left]) / (at[right] - at[left])
+        weights[t, left], weights[t, right] = 1 - share, share
     return weights
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analognn.channels.symbols import SideInfo, from_symbols, to_symbols
+from analognn.channels.symbols import SideInfo, clip, from_symbols, to_symbols
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
@@ -89,3 +91,31 @@ def test_bad_input() -> None:
     s, side = to_symbols(torch.arange(4.0))
     with pytest.raises(ValueError, match=r"s\[2\] for 4 weights; got shape \[1\]"):
         from_symbols(s[:1], side)
+
+
+@pytest.mark.parametrize("clip_db", [-3.0, 0.0, 3.0, 6.0])
+def test_clipping_has_bussgangs_gain(clip_db: float) -> None:
+    """Complex Gaussian symbols: alpha = (1 - exp(-A^2) + sqrt(pi) / 2 A erfc(A)) / sqrt(1 - exp(-A^2)).
+
+    Bounds: the means that alpha is made of have standard deviations below 1, hence 5 / sqrt(n).
+    """
+    n = 400_000
+    parts = torch.randn(n, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    s = torch.view_as_complex(parts) / 2**0.5
+    clipped, alpha = clip(s, clip_db)
+    a = 10 ** (clip_db / 20)
+    left = 1 - math.exp(-(a**2))
+    assert alpha == pytest.approx((left + math.pi**0.5 / 2 * a * math.erfc(a)) / left**0.5, abs=5 / n**0.5)
+    power = float(s.abs().square().mean())
+    assert float(clipped.abs().square().mean()) == pytest.approx(power)
+    assert float(clipped.abs().max()) == pytest.approx((power * a**2 / left) ** 0.5, rel=5 / n**0.5)
+    d = clipped - alpha * s
+    assert float((d * s.conj()).mean().real) == pytest.approx(0, abs=1e-9)
+    assert float(d.abs().square().mean() / power) == pytest.approx(1 - alpha**2, rel=1e-9)
+
+
+def test_nothing_to_clip_is_left_alone() -> None:
+    s = torch.tensor([1 + 0j, 1j, -1 + 0j], dtype=torch.complex128)
+    clipped, alpha = clip(s, 0.0)
+    torch.testing.assert_close(clipped, s)
+    assert alpha == pytest.approx(1.0)
