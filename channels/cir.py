@@ -12,6 +12,7 @@ Clarke, "A Statistical Theory of Mobile-Radio Reception", Bell Syst. Tech. J. 19
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -115,6 +116,42 @@ class BlockFading:
         direct = torch.polar(torch.full_like(phase, self.los**0.5), 2 * torch.pi * phase).view(-1, *[1] * 6)
         weight = (1 - self.los) ** 0.5
         return Cir(direct + weight * scattered, direct + weight * aged, tau)
+
+
+def merge_antennas(h: Tensor) -> Tensor:
+    """[slots, antennas, ...] of [slots, 1, num_rx, 1, num_tx, ...], where one of the two is 1."""
+    return h[:, 0, :, 0].flatten(1, 2)
+
+
+def frequency_response(a: Tensor, tau: Tensor, fft_size: int, subcarrier_spacing: float) -> Tensor:
+    """Gains at the subcarriers, with DC at fft_size // 2.
+
+    Args:
+        a: [slots, 1, num_rx, 1, num_tx, paths, steps], complex.
+        tau: [slots or 1, 1, 1, paths] [s].
+        fft_size: subcarriers.
+        subcarrier_spacing: [Hz].
+
+    Returns:
+        [slots, 1, num_rx, 1, num_tx, steps, fft_size].
+    """
+    if len(tau) == 1:  # delays that all slots share: Sionna's block, at a fraction of its cost
+        from sionna.phy.channel import cir_to_ofdm_channel, subcarrier_frequencies
+
+        precision = "double" if tau.dtype == torch.float64 else "single"
+        device = str(tau.device)
+        frequencies = subcarrier_frequencies(fft_size, subcarrier_spacing, precision=precision, device=device)
+        h: Tensor = cir_to_ofdm_channel(frequencies, a, tau)
+        return h
+    # f = coarse + fine, so that a few exponentials a path do instead of one a subcarrier.
+    width = math.isqrt(fft_size - 1) + 1
+    fine = torch.arange(width, dtype=tau.dtype, device=tau.device)
+    coarse = fine[: -(-fft_size // width)] * width - fft_size // 2
+    turn = -2 * math.pi * subcarrier_spacing * tau.view(len(tau), -1, 1)  # [slots, paths, 1]
+    one = torch.ones_like(turn)
+    blocks = torch.einsum("sxrytpn,spi->srtnip", a, torch.polar(one, turn * coarse))
+    h = torch.einsum("srtnip,spj->srtnij", blocks, torch.polar(one, turn * fine))
+    return h.flatten(-2)[..., :fft_size][:, None, :, None]
 
 
 Sample = Callable[[int, float | Tensor], tuple[Tensor, Tensor]]

@@ -11,17 +11,12 @@ next one has an independent channel, except where a recording goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from . import checks, units
-from .cir import SLOTS_PER_CHUNK as SLOTS_PER_CHUNK
 from .cir import SPEED_OF_LIGHT, BlockFading, Cirs, SionnaCirs
 from .grid import Grid
-from .seeding import next_seed as next_seed
-from .seeding import seeded as seeded
+from .seeding import seeded
 from .tr38901 import Drops, Profile, Site
 from .trace import TraceCirs, load_trace
 
@@ -45,11 +40,8 @@ NEEDED_BY = {
 }
 """Which models make use of a parameter."""
 
-MEDIAN_LOSS_DB = {"umi": 113.0, "uma": 126.0, "rma": 116.0}
-"""Loss of half of the drops at 3.5 GHz, shadowing and walls included."""
-
-Responses = Callable[[int], Tensor]
-"""seed -> h [SLOTS_PER_CHUNK, num_symbols, fft_size], complex; num_symbols is 1 where h stands still within a slot."""
+MEDIAN_LOSS_DB = {"umi": 113.0, "uma": 132.0, "rma": 148.0}
+"""Median over 8000 drops at 3.5 GHz [dB], walls, cars and shadowing included; standard error 0.25."""
 
 
 @dataclass(frozen=True)
@@ -143,23 +135,6 @@ class Fading:
             sample = self._drops(site) if self.model in DROPS else self._profile(site)
         gain = units.db_to_linear(self._reference_loss_db) ** 0.5 if self.path_loss else 1.0
         return SionnaCirs(sample, moves=bool(self.speed), device=device, precision=precision, gain=gain)
-
-    def responses(self, grid: Grid, *, device: str, precision: str) -> Responses:
-        """A function that draws SLOTS_PER_CHUNK independent slots of h from a seed, for one antenna."""
-        cirs = self.cirs(grid, device=device, precision=precision)
-        with seeded(0, device):
-            from sionna.phy.channel import cir_to_ofdm_channel, subcarrier_frequencies
-
-            frequencies = subcarrier_frequencies(
-                grid.fft_size, grid.subcarrier_spacing, precision=precision, device=device
-            )
-
-        def draw(seed: int) -> Tensor:
-            cir = cirs(seed, grid.num_symbols if cirs.moves else 1, 1 / grid.symbol_duration)
-            h: Tensor = cir_to_ofdm_channel(frequencies, cir.a, cir.tau)
-            return h[:, 0, 0, 0, 0]
-
-        return draw
 
     @property
     def _carrier_frequency(self) -> float:

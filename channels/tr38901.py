@@ -151,6 +151,7 @@ class Drops:
         if self._distance is not None:
             user[..., :2] *= self._distance / user[..., :2].norm(dim=-1, keepdim=True)
         base_faces[..., 1:] = 0  # no tilt
+        self._model.reset_topology()  # the first topology draws more numbers than those after it
         self._model.set_topology(user, base, torch.zeros_like(user_faces), base_faces, velocity, indoor, los="random")
         a, tau = self._model(steps, rate)
         there = a.abs().amax((2, 4, 6)) > 0  # Sionna gives clusters that a drop does not have delays of seconds
