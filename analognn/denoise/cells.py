@@ -53,11 +53,17 @@ def overlap(edges: Tensor, r: Tensor, variance: Tensor, offset: Tensor | None) -
     """log(Phi(b) - Phi(a)) and E[w | r, j], both [R, J]; exact to rounding however far r lies from the cell."""
     sigma = variance.sqrt()
     y = r[:, None] if offset is None else r[:, None] - offset
-    a, b = (edges[:-1] - y) / sigma, (edges[1:] - y) / sigma
-    upper = a > 0
-    low, high = torch.where(upper, -b, a), torch.where(upper, -a, b)  # a tail to the right mirrored to the left
-    log_high = torch.special.log_ndtr(high)
-    log_diff = log_high + torch.log1p(-torch.exp(torch.special.log_ndtr(low) - log_high))
+    if y.shape[1] == sigma.shape[1] == 1:  # neighbours share an edge
+        x = (edges - y) / sigma
+        tail = torch.special.log_ndtr(-x.abs())
+        a, b, tail_a, tail_b = x[:, :-1], x[:, 1:], tail[:, :-1], tail[:, 1:]
+    else:
+        a, b = (edges[:-1] - y) / sigma, (edges[1:] - y) / sigma
+        tail_a, tail_b = torch.special.log_ndtr(-a.abs()), torch.special.log_ndtr(-b.abs())
+    near = torch.maximum(tail_a, tail_b)
+    beside = near + torch.log1p(-torch.exp(torch.minimum(tail_a, tail_b) - near))
+    around = torch.log1p(-(tail_a.exp() + tail_b.exp()))
+    log_diff = torch.where((a < 0) & (b > 0), around, beside)
     log_diff = torch.maximum(log_diff, (b - a).log() + _log_phi(torch.maximum(a.abs(), b.abs())))  # a bound from below
     lean = torch.exp(_log_phi(a) - log_diff) - torch.exp(_log_phi(b) - log_diff)
     return log_diff, torch.minimum(torch.maximum(y + sigma * lean, edges[:-1]), edges[1:])
