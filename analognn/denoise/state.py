@@ -52,8 +52,9 @@ class NoiseTable:
                 "`NoiseTable` needs one offset and one variance per level, and a level; got "
                 f"{len(self.levels)}, {len(self.offset)} and {len(self.var)} values."
             )
-        for value in (*self.levels, *self.offset):
-            checks.real("NoiseTable", "levels and offset", value)
+        for name in ("levels", "offset"):
+            for value in getattr(self, name):
+                checks.real("NoiseTable", name, value)
         for value in self.var:
             checks.real("NoiseTable", "var", value, gt=0)
         if any(b <= a for a, b in zip(self.levels, self.levels[1:], strict=False)):
