@@ -120,10 +120,12 @@ def _power(z: Tensor) -> Tensor:
 
 def _mean(term: float | Tensor, arrived: Arrived, side: SideInfo) -> float:
     """Of ``term``, one number or [symbols], over the weights that arrived; the last symbol may carry only one."""
+    if arrived.alive is not None and not bool(arrived.alive.any()):
+        return 0.0
     if not isinstance(term, Tensor):
         return term
     counts = torch.full_like(term, 2.0)
     counts[-1] -= side.numel % 2
     if arrived.alive is not None:
         counts *= arrived.alive
-    return float((term * counts).sum(dtype=torch.float64) / counts.sum(dtype=torch.float64).clamp_min(1))
+    return float((term * counts).sum(dtype=torch.float64) / counts.sum(dtype=torch.float64))
