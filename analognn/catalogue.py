@@ -9,7 +9,7 @@ from typing import Any
 from analognn import backends, data, models
 from analognn.channels import Channel
 from analognn.experiments import shipped
-from analognn.receiver import BUDGETS, receiver, words
+from analognn.receiver import BUDGETS, Denoise, Stage, stages
 
 Item = dict[str, Any]
 
@@ -33,8 +33,14 @@ def catalogue() -> dict[str, dict[str, Item]]:
 
 def _receivers() -> dict[str, Item]:
     """The words of a receiver's name, the cheapest first, each with what it may know."""
-    found = {name: {"budget": receiver(name).budget, **described(made)} for name, made in words().items()}
-    return dict(sorted(found.items(), key=lambda item: BUDGETS.index(item[1]["budget"])))
+    found = stages()
+    cheapest_first = sorted(found, key=lambda word: BUDGETS.index(found[word].budget))
+    return {word: {"budget": found[word].budget, **_described_stage(found[word])} for word in cheapest_first}
+
+
+def _described_stage(stage: Stage) -> Item:
+    made = stage.denoiser if isinstance(stage, Denoise) else stage
+    return described(type(made))
 
 
 def described(made: Callable[..., object]) -> Item:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Point = dict[str, Any]
 """The swept parameters of a medium at one point: parameter name -> value."""
 
-_YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0}}
+_YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0, "directions": 4}}
 """Table -> key -> default of the keys that came later: at their default they do not count towards the identity, so
 that records made before them keep theirs."""
 
@@ -77,6 +77,7 @@ class Denoising:
         lambda_primes: grid of lambda'.
         betas: grid of beta [1 / weight].
         unlabelled: further validation inputs without labels, for those that re-estimate statistics.
+        directions: of each layer's input that "protect" sends weights along.
     """
 
     names: tuple[str, ...] = ("ml", "mmse", "mmsepb")
@@ -85,6 +86,7 @@ class Denoising:
     lambda_primes: tuple[float, ...] = (0.8, 0.9, 0.95, 1.0, 1.05, 1.1)
     betas: tuple[float, ...] = (-2.0, -1.0, 0.0, 1.0, 2.0)
     unlabelled: int = 0
+    directions: int = 4
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -114,7 +116,7 @@ class Denoising:
         """
         from analognn.receiver import Settings, receiver
 
-        settings = Settings(self.lambda_primes, self.betas)
+        settings = Settings(self.lambda_primes, self.betas, self.directions)
         return {name: receiver(name, settings) for name in self.names}
 
 

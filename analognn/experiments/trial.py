@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from analognn import backends, data, models
 from analognn.channels import Received
@@ -26,8 +26,10 @@ from analognn.effective import EffectiveNoise, effective_noise
 from analognn.evaluate import Evaluator, Score, resolve_device
 from analognn.experiments.scenario import Scenario
 from analognn.packing import PackedWeights, ParameterLayout
-from analognn.receiver import Delivery, Labelled, Receiver, SideInformation, dearest, measure
+from analognn.receiver import Delivery, Labelled, Oracle, Receiver, SideInformation, dearest, measure
 
+MEASURED = 300
+"""Training inputs on which the transmitter measures its side information."""
 CLEAN = "clean"
 """Label of the medium that changes nothing: the reference row of every run."""
 
@@ -135,7 +137,7 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
         model=model,
         layout=layout,
         packed=packed,
-        side=measure(packed.vector, layout),
+        side=measure(model, layout, _transmitters_inputs(scenario, spec, splits)),
         validation=Labelled(spec.normalise(validation.inputs.to(place)), validation.labels.to(place)),
         test=Evaluator(spec.normalise(splits.test.inputs[:stop]), splits.test.labels[:stop], device=device),
     )
@@ -168,11 +170,11 @@ def run_trials(
     received = backend.receive(workspace.packed, generator=seeded(scenario, reception, "medium"))
     shared = _noise_columns(received, effective_noise(workspace.packed.vector, received))
     arrived = _arrived(workspace, scenario, reception, received)
-    prior = arrived.prior
+    prior, oracle = arrived.prior, Oracle(workspace.packed.vector, workspace.test)
     for name, receiver in scenario.denoiser.receivers().items():
         if name not in names:
             continue
-        result = receiver(arrived)
+        result = receiver(arrived if receiver.budget != "oracle" else replace(arrived, oracle=oracle))
         score = workspace.test(result.model)
         wall_s = time.perf_counter() - started
         columns = {**shared, "prior_mean": prior.mean, "prior_var": prior.var, **_columns(receiver, result)}
@@ -186,6 +188,15 @@ def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Gene
     identity = f"{scenario.seed}/{reception.medium}/{reception.point}/{reception.seed}/{purpose}"
     seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
     return torch.Generator().manual_seed(seed)
+
+
+def _transmitters_inputs(scenario: Scenario, spec: models.ModelSpec, splits: data.Splits) -> Tensor | None:
+    """Training inputs on which the transmitter measures its layers, where a receiver asks for that."""
+    if not any(receiver.measured for receiver in scenario.denoiser.receivers().values()):
+        return None
+    generator = torch.Generator().manual_seed(scenario.seed)
+    drawn = torch.randperm(len(splits.train), generator=generator)[:MEASURED]
+    return spec.normalise(splits.train.inputs[drawn])
 
 
 def _check_examples(scenario: Scenario, dataset: str, validation: Examples) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from analognn.receiver.delivery import Budget, Delivery, Stage, dearest
+from analognn.denoise import Budget
+from analognn.receiver.delivery import Delivery, Stage, dearest
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Receiver:
     def needs(self, budget: Budget) -> bool:
         """Whether a stage needs just that."""
         return any(stage.budget == budget for stage in self.stages)
+
+    @property
+    def measured(self) -> bool:
+        """Whether a stage asks for what the transmitter measured on the layers of its clean model."""
+        return any(stage.measured for stage in self.stages)
 
     def check(self, model: nn.Module) -> None:
         """Raise ``ValueError`` where a stage cannot work on ``model``."""

@@ -14,21 +14,20 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from analognn.channels import Received
-from analognn.denoise import Prior
+from analognn.denoise import Budget, Prior
 from analognn.evaluate import Evaluator, Inputs
 from analognn.packing import ParameterLayout
+from analognn.receiver.inputs import Labelled
 from analognn.receiver.side import SideInformation
 
-Budget = Literal["none", "side-information", "unlabelled", "labelled", "oracle"]
-"""What a receiver may know, from the cheapest to what no receiver has."""
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
+"""What a receiver may know, from the cheapest to what no receiver has."""
 
 
 def dearest(*budgets: Budget) -> Budget:
@@ -38,44 +37,6 @@ def dearest(*budgets: Budget) -> Budget:
     'labelled'
     """
     return max(budgets, key=BUDGETS.index, default="none")
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Examples with their classes, on one device.
-
-    Args:
-        inputs: [n, ...], what the model is called with, or a mapping of such tensors for keyword inputs.
-        labels: [n], integer classes.
-    """
-
-    inputs: Inputs
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @cached_property
-    def evaluator(self) -> Evaluator:
-        """Scores models on these examples."""
-        return Evaluator(self.inputs, self.labels, device=str(self.labels.device))
-
-    def take(self, indices: Tensor) -> Labelled:
-        """The examples at ``indices`` [k]."""
-        indices = indices.to(self.labels.device)
-        return Labelled(take(self.inputs, indices), self.labels[indices])
-
-
-def take(inputs: Inputs, indices: Tensor | slice) -> Inputs:
-    """The examples of ``inputs`` at ``indices``."""
-    if isinstance(inputs, Tensor):
-        return inputs[indices]
-    return {name: tensor[indices] for name, tensor in inputs.items()}
-
-
-def count(inputs: Inputs) -> int:
-    """How many examples ``inputs`` holds."""
-    return len(inputs if isinstance(inputs, Tensor) else next(iter(inputs.values())))
 
 
 @dataclass(frozen=True)
@@ -156,6 +117,10 @@ class Delivery:
         """The current estimate of the weights [n], with the noise it arrived with."""
         return replace(self.received, values=self.layout.pack(self.model).vector.to(self.received.values))
 
+    def with_model(self, model: nn.Module, **chosen: Any) -> Delivery:
+        """The same with ``model`` and, by column of the record, what led to it."""
+        return replace(self, model=model, chosen={**self.chosen, **chosen})
+
     def with_weights(self, weights: Tensor) -> Delivery:
         """The same with ``weights`` [n] as the estimate."""
         return replace(self, model=self.layout.unpack(weights, self.model))
@@ -164,8 +129,8 @@ class Delivery:
         """The same with more spent: the fields of :class:`Spent`."""
         return replace(self, spent=self.spent + Spent(**spent))
 
-    def copied_model(self, device: torch.device) -> nn.Module:
-        """A copy of the model on ``device``, in eval mode, for a stage to work on."""
+    def copied_model(self, device: torch.device | None = None) -> nn.Module:
+        """A copy of the model, moved to ``device`` if named, in eval mode, for a stage to work on."""
         return copy.deepcopy(self.model).to(device).eval()
 
     def needs(self, stage: object, name: Literal["side", "unlabelled", "labelled", "oracle"]) -> Any:
@@ -187,6 +152,11 @@ class Stage(ABC):
     @abstractmethod
     def budget(self) -> Budget:
         """The dearest thing it needs; ``budget: ClassVar[Budget] = ...`` where that is always the same."""
+
+    @property
+    def measured(self) -> bool:
+        """Whether it asks for what the transmitter measured on the layers of its clean model."""
+        return False
 
     @abstractmethod
     def __call__(self, delivery: Delivery) -> Delivery:

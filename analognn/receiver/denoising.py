@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from analognn.channels import Received, checks
-from analognn.denoise import Denoiser, Ml, Prior
-from analognn.receiver.delivery import Budget, Delivery, Stage
+from analognn.denoise import Budget, Denoiser, Ml, Prior
+from analognn.receiver.delivery import Delivery, Stage
 from analognn.receiver.pieces import Per, Piece, pieces
 from analognn.receiver.side import BITS_PER_VALUE
 

@@ -1,6 +1,6 @@
 """Receivers by name: words joined with "+", each a denoiser or a stage.
 
-    ml    mmse@tensor    mmsepb+recalibrate    project+recalibrate+affine
+    ml    mmse@tensor    mmsepb+recalibrate    protect+recalibrate+affine
 
 A denoiser takes the whole vector, or with "@tensor" or "@channel" the pieces one by one. Third parties add words
 through the entry-point group ``analognn.receivers``: a denoiser or a :class:`Stage` class that needs no argument.
@@ -10,16 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import Any, get_args
+from typing import Any
 
 from analognn.channels import checks
-from analognn.denoise import DENOISERS, MmseP, MmsePb
+from analognn.denoise import DENOISERS
+from analognn.receiver.analytic import CorrectVariance, Project, Protect
 from analognn.receiver.chain import Receiver
 from analognn.receiver.delivery import BUDGETS, Stage
 from analognn.receiver.denoising import Denoise
-from analognn.receiver.pieces import Per
+from analognn.receiver.labelfree import SearchUnlabelled
+from analognn.receiver.matching import MatchMoments
+from analognn.receiver.oracle import OracleLayers, OracleSearch
 from analognn.receiver.recalibration import Recalibrate
-from analognn.receiver.searching import BETAS, LAMBDA_PRIMES, Search
+from analognn.receiver.searching import BETAS, LAMBDA_PRIMES, Search, SearchLayers
+from analognn.receiver.tuning import TuneAffine
 
 GROUP = "analognn.receivers"
 
@@ -31,29 +35,12 @@ class Settings:
     Args:
         lambda_primes: grid of lambda' of every search.
         betas: grid of beta.
+        directions: k of "protect".
     """
 
     lambda_primes: tuple[float, ...] = LAMBDA_PRIMES
     betas: tuple[float, ...] = BETAS
-
-
-_STAGES: dict[str, type[Stage]] = {
-    "recalibrate": Recalibrate,
-}
-
-
-def words() -> dict[str, type[Any]]:
-    """Every word a receiver's name may hold, and the class it stands for.
-
-    Raises:
-        ValueError: two owners of one word.
-    """
-    found: dict[str, type[Any]] = {**DENOISERS, **_STAGES}
-    for entry in entry_points(group=GROUP):
-        if entry.name in found:
-            raise ValueError(f"The receiver {entry.name!r} of {entry.value} is there already; it needs another name.")
-        found[entry.name] = entry.load()
-    return found
+    directions: int = 4
 
 
 def receiver(name: str, settings: Settings | None = None) -> Receiver:
@@ -61,7 +48,7 @@ def receiver(name: str, settings: Settings | None = None) -> Receiver:
 
     Args:
         name: words joined with "+".
-        settings: of the searches in it.
+        settings: of the stages in it.
 
     Raises:
         ValueError: an unknown word; the message gives the nearest.
@@ -69,32 +56,76 @@ def receiver(name: str, settings: Settings | None = None) -> Receiver:
     >>> receiver("mmse@tensor+recalibrate").budget
     'unlabelled'
     """
-    stages = [_stage(word, settings or Settings()) for word in name.split("+")]
-    for index, stage in enumerate(stages):
-        if isinstance(stage, Search):
-            stages[index] = replace(stage, then=_label_free(stages[index + 1 :]))
-    return Receiver(tuple(stages))
+    known = stages(settings)
+    chain = [_stage(word, known) for word in name.split("+")]
+    return Receiver(tuple(_linked(chain, index) for index in range(len(chain))))
 
 
-def _label_free(stages: list[Stage]) -> tuple[Stage, ...]:
-    """The stages up to the first that needs a label."""
-    costly = BUDGETS.index("labelled")
-    stop = next((i for i, stage in enumerate(stages) if BUDGETS.index(stage.budget) >= costly), len(stages))
-    return tuple(stages[:stop])
+def stages(settings: Settings | None = None) -> dict[str, Stage]:
+    """Every word a receiver's name may hold, and its stage with ``settings``.
+
+    Raises:
+        ValueError: a third party's word that is there already.
+    """
+    own = _own(settings or Settings())
+    denoisers = {word: Denoise(cls()) for word, cls in DENOISERS.items() if word not in own}
+    found: dict[str, Stage] = {**denoisers, **own}
+    for entry in entry_points(group=GROUP):
+        if entry.name in found:
+            raise ValueError(f"The receiver {entry.name!r} of {entry.value} is there already; it needs another name.")
+        made: Any = entry.load()()
+        found[entry.name] = made if isinstance(made, Stage) else Denoise(made)
+    return found
 
 
-def _stage(word: str, settings: Settings) -> Stage:
-    known = words()
+def _own(settings: Settings) -> dict[str, Stage]:
+    grid = (settings.lambda_primes, settings.betas)
+    return {
+        "mmsep": Search(settings.lambda_primes, (0.0,)),
+        "mmsepb": Search(*grid),
+        "mmsep-layers": SearchLayers(settings.lambda_primes),
+        "mmsepb-moments": SearchUnlabelled("moments", *grid),
+        "mmsepb-entropy": SearchUnlabelled("entropy", *grid),
+        "protect": Protect(settings.directions),
+        "project": Project(),
+        "project-running-mean": Project("running-mean"),
+        "variance": CorrectVariance(),
+        "recalibrate": Recalibrate(),
+        "recalibrate-relative": Recalibrate(relative=True),
+        "moments": MatchMoments(),
+        "affine": TuneAffine(),
+        "oracle-mmsepb": OracleSearch(*grid),
+        "oracle-layers": OracleLayers(),
+    }
+
+
+def _stage(word: str, known: dict[str, Stage]) -> Stage:
     base, at, per = word.partition("@")
     checks.choice("receiver", "name", base, known)
-    made = known[base]
-    if made in (MmseP, MmsePb):
-        betas = settings.betas if made is MmsePb else (0.0,)
-        return Search(settings.lambda_primes, betas)
-    if issubclass(made, Stage):
-        if at:
-            raise ValueError(f"`receiver(name=...)`: {base!r} is no denoiser; only denoisers take '@{per}'.")
-        stage: Stage = made()
+    stage = known[base]
+    if not at:
         return stage
-    checks.choice("receiver", f"{base}@...", per or "model", get_args(Per))
-    return Denoise(made(), per=per or "model")  # type: ignore[arg-type]  # checked above
+    if not isinstance(stage, Denoise):
+        raise ValueError(f"`receiver(name=...)`: {base!r} is no denoiser of single pieces; leave out '@{per}'.")
+    return replace(stage, per=per)  # type: ignore[arg-type]  # checked by the class
+
+
+def _linked(chain: list[Stage], index: int) -> Stage:
+    """The stage at ``index``, told of those around it that it has to know."""
+    stage = chain[index]
+    if isinstance(stage, (Search, SearchLayers)):
+        return replace(stage, then=_label_free(chain[index + 1 :]))
+    if isinstance(stage, CorrectVariance):
+        for other in reversed(chain[:index]):
+            if isinstance(other, Protect):
+                return replace(stage, after="protect", directions=other.directions)
+            if isinstance(other, Project):
+                return replace(stage, after="project")
+    return stage
+
+
+def _label_free(chain: list[Stage]) -> tuple[Stage, ...]:
+    """The stages up to the first that needs a label."""
+    costly = BUDGETS.index("labelled")
+    stop = next((i for i, stage in enumerate(chain) if BUDGETS.index(stage.budget) >= costly), len(chain))
+    return tuple(chain[:stop])

@@ -1,4 +1,9 @@
-"""(lambda', beta) of MMSEpb by what the receiver's own examples say."""
+"""(lambda', beta) of MMSEpb by what the receiver's labelled examples say: one pair, or a lambda' for each tensor.
+
+A search can put its candidates through the stages that follow before it scores them. In a chain these are the
+label-free ones up to the next that needs labels: the pair is chosen for the network that will be used, not for the one
+before re-calibration.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,10 @@ from typing import ClassVar
 
 from torch import nn
 
+from analognn.denoise import Budget, affine, lambda_prime_bound
 from analognn.evaluate import Evaluator, Score
-from analognn.receiver.delivery import Budget, Delivery, Labelled, Stage
+from analognn.receiver.delivery import Delivery, Stage
+from analognn.receiver.inputs import Labelled
 from analognn.receiver.side import BITS_PER_VALUE
 from analognn.search import grid_search
 
@@ -24,8 +31,7 @@ class Search(Stage):
     Args:
         lambda_primes: grid of lambda'.
         betas: grid of beta [1 / weight].
-        then: stages every candidate goes through before it is scored. In a chain these are the label-free stages that
-            follow: the pair is chosen for the network that will be used, not for the one before re-calibration.
+        then: stages every candidate goes through before it is scored.
     """
 
     lambda_primes: tuple[float, ...] = LAMBDA_PRIMES
@@ -37,24 +43,80 @@ class Search(Stage):
     def __call__(self, delivery: Delivery) -> Delivery:
         """See :class:`Stage`."""
         labelled: Labelled = delivery.needs(self, "labelled")
-        result = grid_search(
-            delivery.model,
-            delivery.layout,
-            delivery.estimate,
-            delivery.prior,
-            _Through(labelled, delivery, self.then) if self.then else labelled.evaluator,
-            lambda_primes=self.lambda_primes,
-            betas=self.betas,
+        return search(delivery, _scored(delivery, labelled, self.then), self.lambda_primes, self.betas).spending(
+            labelled=len(labelled)
         )
-        chosen = {
-            "lambda_prime": result.best.lambda_prime,
-            "beta": result.best.beta,
-            "validation_correct": result.best_score.correct,
-            "validation_total": result.best_score.total,
-        }
-        bits = {"prior of each model": 2 * BITS_PER_VALUE} if delivery.prior.source == "side-information" else {}
-        denoised = delivery.with_weights(result.best(delivery.estimate, delivery.prior))
-        return replace(denoised, chosen={**delivery.chosen, **chosen}).spending(labelled=len(labelled), side_info=bits)
+
+
+@dataclass(frozen=True)
+class SearchLayers(Stage):
+    """MMSEp with a lambda' of its own for each tensor, found one tensor after the other on the labelled examples.
+
+    Args:
+        lambda_primes: values tried at each tensor, from lambda' = 1 (the received values) at all.
+        then: stages every candidate goes through before it is scored.
+    """
+
+    lambda_primes: tuple[float, ...] = LAMBDA_PRIMES
+    then: tuple[Stage, ...] = ()
+
+    budget: ClassVar[Budget] = "labelled"
+
+    def __call__(self, delivery: Delivery) -> Delivery:
+        """See :class:`Stage`."""
+        labelled: Labelled = delivery.needs(self, "labelled")
+        score = _scored(delivery, labelled, self.then)
+        received, model = delivery.estimate, delivery.copied_model(score.device)
+        weights = received.values.clone()
+        best = score(model)
+        bound = lambda_prime_bound(received, delivery.prior)
+        candidates = [affine(received, delivery.prior, value, 0.0) for value in self.lambda_primes if value < bound]
+        for slot in delivery.layout.slots:
+            part = slice(slot.start, slot.stop)
+            for candidate in candidates:
+                tried = weights.clone()
+                tried[part] = candidate[part]
+                delivery.layout.write(tried, model)
+                found = score(model)
+                if (found.correct, -found.loss_sum) > (best.correct, -best.loss_sum):
+                    best, weights = found, tried
+        columns = {"validation_correct": best.correct, "validation_total": best.total}
+        denoised = delivery.with_weights(weights)
+        return denoised.with_model(denoised.model, **columns).spending(
+            labelled=len(labelled), side_info=prior_bits(delivery)
+        )
+
+
+def search(
+    delivery: Delivery, evaluator: Evaluator, lambda_primes: Sequence[float], betas: Sequence[float]
+) -> Delivery:
+    """MMSEpb with the pair of the grid that scores best."""
+    result = grid_search(
+        delivery.model,
+        delivery.layout,
+        delivery.estimate,
+        delivery.prior,
+        evaluator,
+        lambda_primes=lambda_primes,
+        betas=betas,
+    )
+    denoised = delivery.with_weights(result.best(delivery.estimate, delivery.prior))
+    return denoised.with_model(
+        denoised.model,
+        lambda_prime=result.best.lambda_prime,
+        beta=result.best.beta,
+        validation_correct=result.best_score.correct,
+        validation_total=result.best_score.total,
+    ).spending(side_info=prior_bits(delivery))
+
+
+def prior_bits(delivery: Delivery) -> dict[str, int]:
+    """What the whole vector's prior costs: nothing where it is blind."""
+    return {"prior of each model": 2 * BITS_PER_VALUE} if delivery.prior.source == "side-information" else {}
+
+
+def _scored(delivery: Delivery, labelled: Labelled, then: Sequence[Stage]) -> Evaluator:
+    return _Through(labelled, delivery, then) if then else labelled.evaluator
 
 
 class _Through(Evaluator):

@@ -75,7 +75,7 @@ def test_overrides_reach_every_level(tmp_path):
         ("seeds=0", r"`Scenario\(seeds=...\)` must be an integer >= 1; got 0"),
         ("denoiser.kappa=4.5", r"`Scenario\(denoiser.kappa=...\)`: input should be a valid integer; got 4.5"),
         ("denoiser.prior=oracle", "'blind' or 'side-information'; got 'oracle'"),
-        ("denoiser.names=['mmsepc']", "must be one of ml, mmse, mmsep, mmsepb, .*; got 'mmsepc'. Did you mean 'mmsep'"),
+        ("denoiser.names=['mmsepc']", "must be one of ml, mmse, .*; got 'mmsepc'. Did you mean 'mmsep'"),
         ("denoiser.names=['ml', 'ml']", "must be different names"),
         ("denoiser.betas=[]", r"`Scenario\(denoiser.betas=...\)` must hold at least one value"),
         ("denoiser.lambda_primes=[-1.0]", r"denoiser.lambda_primes=...\)` must be a finite number >= 0; got -1.0"),
