@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import click
 
 from analognn import __version__, progress
+from analognn.cli_channel import show_channel
 from analognn.cli_theory import theory
 from analognn.usage import refuses_bad_input
 
@@ -116,7 +117,10 @@ def list_(as_json: bool) -> None:
 
 @main.group()
 def show() -> None:
-    """Print a run's table, a scenario or a medium, or certify a medium."""
+    """Print a run's table, a scenario or a medium; certify a medium, or draw a wireless link."""
+
+
+show.add_command(show_channel)
 
 
 @show.command("run")
