@@ -137,27 +137,29 @@ class Evaluator:
 
     def subset(self, examples: Tensor) -> Evaluator:
         """An evaluator on the examples of these indices [m], in this order."""
-        examples = examples.to(self.device)
-        tensors = {name: tensor[examples] for name, tensor in self._inputs.items()}
-        return Evaluator(
-            tensors.get("", tensors),
-            self.labels[examples],
-            device=str(self.device),
-            batch_size=self.batch_size,
-            execution=self.execution,
-        )
+        part = copy.copy(self)
+        part.labels = self.labels[examples.to(self.device)]
+        part._inputs = {name: tensor[examples.to(self.device)] for name, tensor in self._inputs.items()}
+        return part
 
     def __call__(self, model: nn.Module) -> Score:
         """Score ``model`` in eval mode; the model itself stays as it was, a copy moves if it lies elsewhere."""
-        score, start = Score(0, 0, 0.0), 0
-        for logits in self._batches(model):
-            score += Score.of(logits, self.labels[start : start + len(logits)])
-            start += len(logits)
-        return score
+        return self.score(self.logits(model))
+
+    def score(self, logits: Tensor) -> Score:
+        """Counts of the answers ``logits`` [n, classes] to these examples."""
+        parts = zip(torch.split(logits, self.batch_size), torch.split(self.labels, self.batch_size), strict=True)
+        return sum((Score.of(rows, labels) for rows, labels in parts), Score(0, 0, 0.0))
 
     def logits(self, model: nn.Module) -> Tensor:
         """What ``model`` answers, float32 [n, classes], on this evaluator's device; otherwise as :meth:`__call__`."""
-        return torch.cat(self._batches(model))
+        if any(tensor.device != self.device for tensor in (*model.parameters(), *model.buffers())):
+            model = copy.deepcopy(model).to(self.device)
+        with torch.inference_mode(), eval_mode(model), self.autocast():
+            forward = torch.compile(model) if self.execution.compiled else model
+            starts = range(0, len(self), self.batch_size)
+            batches = [forward_logits(forward, self.batch(slice(i, i + self.batch_size))) for i in starts]
+        return torch.cat(batches)
 
     def batch(self, part: slice) -> Inputs:
         """The inputs of these examples, as the model takes them."""
@@ -168,14 +170,6 @@ class Evaluator:
         """The context of this evaluator's precision."""
         precision = self.execution.precision
         return torch.autocast(self.device.type, dtype=getattr(torch, precision), enabled=precision != "float32")
-
-    def _batches(self, model: nn.Module) -> list[Tensor]:
-        if any(tensor.device != self.device for tensor in (*model.parameters(), *model.buffers())):
-            model = copy.deepcopy(model).to(self.device)
-        with torch.inference_mode(), eval_mode(model), self.autocast():
-            forward = torch.compile(model) if self.execution.compiled else model
-            starts = range(0, len(self), self.batch_size)
-            return [forward_logits(forward, self.batch(slice(i, i + self.batch_size))) for i in starts]
 
     def _placed(self, tensor: Tensor) -> Tensor:
         if self.execution.channels_last and tensor.ndim == 4:

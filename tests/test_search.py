@@ -1,4 +1,4 @@
-"""The grid search looks at every point, breaks ties by the loss, and leaves what it was given alone."""
+"""The grid search looks at every point; the fast search finds the same top with a fifth of the work or less."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from analognn import Evaluator, MmsePb, ParameterLayout, Prior, grid_search
 from analognn.channels import Awgn, Received
+from analognn.search import fast_search
 
 GRID = {"lambda_primes": [0.0, 0.5, 1.0], "betas": [-1.0, 0.0, 1.0]}
 
@@ -74,6 +75,158 @@ def test_without_noise_every_point_is_the_clean_model(problem):
     clean = Received(layout.pack(model).vector, 0.0, "exact")
     result = grid_search(model, layout, clean, prior, evaluator, **GRID)
     assert (result.surface == 1.0).all()
+
+
+def test_both_routes_give_the_same_surface(problem):
+    loop, batch = (grid_search(*problem, **GRID, route=route) for route in ("loop", "affine"))
+    assert torch.equal(loop.surface, batch.surface)
+    assert (loop.best_score.correct, loop.evaluations) == (batch.best_score.correct, 9)
+    assert loop.best_score.loss == pytest.approx(batch.best_score.loss)
+    assert torch.equal(grid_search(*problem, **GRID).surface, loop.surface)  # "auto", on a CPU
+
+
+PAPER_GRID = {"lambda_primes": [0.9 + 0.02 * i for i in range(12)], "betas": [float(b) for b in range(-11, 12)]}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """A small network trained on scikit-learn's digits, and 600 of them it has not seen."""
+    from sklearn.datasets import load_digits
+
+    pixels, labels = (torch.as_tensor(array) for array in load_digits(return_X_y=True))
+    inputs = pixels.float() / 16
+    generator = torch.Generator().manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 48), nn.BatchNorm1d(48), nn.ReLU(), nn.Linear(48, 32), nn.ReLU())
+    model.append(nn.Linear(32, 10))
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            nn.init.zeros_(layer.bias)
+    optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(150):
+        part = torch.randint(1197, (128,), generator=generator)
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(model(inputs[part]), labels[part]).backward()
+        optimiser.step()
+    evaluator = Evaluator(inputs[1197:], labels[1197:], device="cpu")
+    assert evaluator(model.eval()).accuracy > 0.9
+    return model, ParameterLayout.from_model(model), evaluator
+
+
+def noisy(digits, seed, *, kappa=100):
+    """One of 24 noisy models: six levels of noise, four draws."""
+    model, layout, evaluator = digits
+    channel = Awgn(wnr_db=[-3.0, 0.0, 3.0, 6.0, 9.0, 12.0][seed % 6])
+    received = channel.transmit(layout.pack(model).vector, generator=torch.Generator().manual_seed(seed))
+    sample = evaluator.sample(kappa, generator=torch.Generator().manual_seed(seed))
+    return model, layout, received, Prior.from_received(received), sample
+
+
+def test_the_fast_search_finds_the_top_of_the_grid_in_a_fifth_of_the_evaluations(digits):
+    shares, counts = [], []
+    for seed in range(24):
+        case = noisy(digits, seed)
+        whole, fast = grid_search(*case, **PAPER_GRID), fast_search(*case, **PAPER_GRID)
+        counts.append((whole.best_score.correct, fast.best_score.correct))
+        shares.append(fast.evaluations / whole.evaluations)
+        seen = ~fast.surface.isnan()
+        assert torch.equal(fast.surface[seen], whole.surface[seen])
+        assert int(seen.sum()) == fast.evaluations
+    assert [fast for _, fast in counts] == [whole for whole, _ in counts]
+    assert max(shares) <= 0.2
+    assert sum(shares) / 24 < 0.15
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_the_exact_search_returns_what_the_grid_returns(digits, seed):
+    case = noisy(digits, seed, kappa=60)
+    whole, exact = grid_search(*case, **PAPER_GRID), fast_search(*case, **PAPER_GRID, exact=True)
+    assert (exact.best, exact.best_score) == (whole.best, whole.best_score)
+    assert exact.evaluations < whole.evaluations
+    # With one evaluation to start from the forecast is no use, and the answer is the same.
+    blind = fast_search(*case, **PAPER_GRID, exact=True, max_evaluations=1)
+    assert (blind.best, blind.best_score) == (whole.best, whole.best_score)
+
+
+def test_equal_surfaces_are_settled_as_in_the_grid(problem):
+    model, layout, _, prior, evaluator = problem
+    clean = Received(layout.pack(model).vector, 0.0, "exact")
+    for case in ((model, layout, clean, prior, evaluator), problem):
+        whole = grid_search(*case, **GRID)
+        exact = fast_search(*case, **GRID, exact=True)
+        assert (exact.best, exact.best_score) == (whole.best, whole.best_score)
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"lambda_primes": [1.0], "betas": [0.0]},
+        {"lambda_primes": [1.0, 0.5, 0.0, 1.0], "betas": [0.0]},
+        {"lambda_primes": [0.9], "betas": [2.0, -1.0, 0.0, 1.0]},
+        {"lambda_primes": [0.5, 1.0, 9.0], "betas": [-1.0, 0.0]},  # 9 is outside its domain
+    ],
+)
+def test_small_and_unsorted_grids(problem, grid):
+    whole, fast = grid_search(*problem, **grid), fast_search(*problem, **grid)
+    assert fast.best_score.correct == whole.best_score.correct
+    assert fast.surface.shape == whole.surface.shape
+    assert torch.equal(whole.surface.isnan()[2:], fast.surface.isnan()[2:])
+
+
+@pytest.mark.parametrize("noise_var", [0.0, 1e6])
+def test_a_surface_without_a_slope_and_a_network_that_overflows(problem, noise_var):
+    model, layout, received, _, evaluator = problem
+    values = torch.full_like(received.values, torch.inf) if noise_var else layout.pack(model).vector
+    prior = Prior(mean=0.0, var=0.25)
+    result = fast_search(model, layout, Received(values, noise_var, "exact"), prior, evaluator, **GRID)
+    assert result.best_score.accuracy == (0.0 if noise_var else 1.0)
+
+
+def test_noise_of_many_variances_takes_the_loop(problem):
+    model, layout, received, prior, evaluator = problem
+    variances = torch.linspace(0.1, 1.0, layout.numel)
+    variances[3] = torch.inf
+    received = Received(received.values, variances, "exact")
+    case = model, layout, received, prior, evaluator
+    grid = {"lambda_primes": [0.0, 0.3, 0.6, 0.9], "betas": [-1.0, 0.0, 1.0]}
+    whole, fast = grid_search(*case, **grid), fast_search(*case, **grid)
+    assert fast.best_score.correct == whole.best_score.correct
+    with pytest.raises(ValueError, match="needs one noise variance for all weights"):
+        grid_search(*case, **grid, route="affine")
+
+
+def test_an_evaluator_of_ones_own(problem):
+    class Negated(Evaluator):
+        def logits(self, model):
+            return -super().logits(model)
+
+    class Scored(Evaluator):
+        def __call__(self, model):
+            return super().__call__(model)
+
+    *case, evaluator = problem
+    inputs, labels = evaluator.batch(slice(None)), evaluator.labels
+    negated = Negated(inputs, labels, device="cpu")
+    whole = grid_search(*case, negated, **GRID)
+    assert fast_search(*case, negated, **GRID, exact=True).best_score == whole.best_score
+    assert whole.best_score.accuracy < 0.5
+    scored = Scored(inputs, labels, device="cpu")
+    assert torch.equal(grid_search(*case, scored, **GRID).surface, grid_search(*problem, **GRID).surface)
+    with pytest.raises(TypeError, match="let Scored override `logits` instead of `__call__`"):
+        fast_search(*case, scored, **GRID)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_evaluations": 0}, r"`fast_search\(max_evaluations=...\)` must be an integer >= 1; got 0"),
+        ({"route": "gpu"}, r"`fast_search\(route=...\)` must be one of auto, loop, affine; got 'gpu'"),
+        ({"betas": []}, r"`fast_search\(betas=...\)` must hold at least one value"),
+    ],
+)
+def test_bad_options_are_refused(problem, options, message):
+    with pytest.raises(ValueError, match=message):
+        fast_search(*problem, **{**GRID, **options})
 
 
 @pytest.mark.parametrize(
