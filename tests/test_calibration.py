@@ -185,3 +185,25 @@ def test_bad_input(packed, arguments, message):
     received = arguments.pop("received", Received(packed.vector, 0.0, "exact"))
     with pytest.raises(ValueError, match=message):
         calibrate(Affine(), received, packed.layout, generator=g, **arguments)
+
+
+def test_the_tables_hold_offset_and_variance_of_each_weight(packed):
+    """r = 0.9 (w + z) + 0.02: offset 0.02 - 0.1 w and variance (0.09 w)^2, in every tensor."""
+    g = torch.Generator().manual_seed(3)
+    received = Affine().receive(packed, generator=g)
+    tables = calibrate(Affine(), received, packed.layout, quantiles=quantiles_of(packed), generator=g).tables
+    assert set(tables) == set(packed.layout.analog_names)
+    for (slot, tensor), table in zip(packed.tensors(), tables.values(), strict=True):
+        sigma = float(tensor.std()) if tensor.ndim > 1 else 0.1
+        w = sigma * torch.tensor([-1.2, -0.6, 0.7, 1.5], dtype=torch.float64)
+        offset, var = table.at(w)
+        size = 4 if tensor.ndim > 1 else 40  # a vector's 120 values make a coarse table
+        assert torch.allclose(offset, 0.02 - 0.1 * w, atol=size * 0.003 * sigma), slot.name
+        assert torch.allclose(var, (0.09 * w).square(), rtol=0.1 * size, atol=1e-3 * size * sigma**2), slot.name
+
+
+def test_tensors_without_noise_have_no_table(packed):
+    g = torch.Generator().manual_seed(3)
+    received = backends.create("pcm").receive(packed, generator=g)
+    tables = calibrate(backends.create("pcm"), received, packed.layout, generator=g).tables
+    assert set(tables) == {name for name in packed.layout.analog_names if name.endswith("weight")}

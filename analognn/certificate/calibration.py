@@ -21,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -29,6 +29,7 @@ from torch import Tensor
 from analognn.backends import Backend
 from analognn.channels import Received, Usage, checks
 from analognn.channels.base import standard_normal
+from analognn.denoise import NoiseTable
 from analognn.effective import EffectiveNoise, effective_noise, effective_noise_per_tensor
 from analognn.packing import PackedWeights, ParameterLayout, Slot
 
@@ -51,6 +52,8 @@ class Calibration:
         shape: variance against abs(w), correlation and tails; None without noise.
         weights: values in the pattern.
         usage: what it cost to send; ``side_info_bits`` counts the knots of T, which one end tells the other.
+        tables: offset and variance by weight for each tensor with noise, for
+            :class:`analognn.denoise.StateDependent`.
     """
 
     whole: EffectiveNoise
@@ -58,6 +61,7 @@ class Calibration:
     shape: NoiseShape | None
     weights: int
     usage: Usage
+    tables: dict[str, NoiseTable] = field(default_factory=dict)
 
     def correct(self, received: Received, layout: ParameterLayout) -> Received:
         """Received weights [n] with gain and offset of each tensor removed and its noise variance as estimated.
@@ -124,7 +128,19 @@ def calibrate(
     sums.add(standardised(pattern, back, tensors))
     bits = back.usage.side_info_bits + KNOT_BITS * KNOTS * len(layout.slots)
     usage = dataclasses.replace(back.usage, side_info_bits=bits)
-    return Calibration(effective_noise(pattern.vector, back), tensors, sums.shape(), pattern.vector.numel(), usage)
+    whole, tables = effective_noise(pattern.vector, back), _tables(pattern, back, tensors)
+    return Calibration(whole, tensors, sums.shape(), pattern.vector.numel(), usage, tables)
+
+
+def _tables(pattern: PackedWeights, back: Received, tensors: Mapping[str, EffectiveNoise]) -> dict[str, NoiseTable]:
+    noise_var = torch.as_tensor(back.noise_var, device=back.values.device).expand(back.values.shape)
+    found = {}
+    for slot in pattern.layout.slots:
+        if (noise := tensors.get(slot.name)) is not None and noise.noise_var > 0:
+            part = slice(slot.start, slot.stop)
+            piece = dataclasses.replace(back, values=back.values[part], noise_var=noise_var[part])
+            found[slot.name] = NoiseTable.from_pairs(pattern.vector[part], piece)
+    return found
 
 
 def quantiles_of(packed: PackedWeights) -> dict[str, Tensor]:
