@@ -9,13 +9,18 @@ from analognn.channels import Awgn
 
 EXAMPLES = {
     "awgn": {"wnr_db": 10.0},
+    "digital": {"esn0_db": 40.0, "format": "int4", "fft_size": 76, "num_guard_carriers": (2, 1)},
     "hermes": {},
     "ofdm": {"esn0_db": 10.0, "fft_size": 76, "num_guard_carriers": (2, 1)},
+    "ofdm-power": {"esn0_db": 10.0},
+    "ofdm-repeated": {"esn0_db": 10.0, "times": 2},
     "pcm": {},
+    "quantised": {"format": "int4"},
     "reram-cmo": {},
     "reram-wan2022": {},
     "state-independent": {},
 }
+NOTHING_RANDOM = {"digital", "quantised"}  # rounding to the nearest, and every block decoded
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,7 @@ def test_a_medium_keeps_the_contract(name, packed):
     assert (first.values.shape, first.values.dtype) == (before.shape, before.dtype)
     assert torch.isfinite(first.values).all()
     assert torch.equal(first.values, again.values)
-    assert not torch.equal(first.values, other.values)
+    assert torch.equal(first.values, other.values) == (name in NOTHING_RANDOM)
     noise = effective_noise(packed.vector, first)
     assert 0.85 < noise.gain < 1.15
     assert 3.0 < noise.wnr_db < 60.0
