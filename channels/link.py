@@ -87,6 +87,8 @@ class Link:
         self._grid = channel.grid
         self._precoder = channel.precoding
         self._peak = self._precoder.peak
+        exact = channel.csi == "perfect" and self._peak == math.inf
+        self._uniform = exact and self._precoder.name == "inversion"  # all symbols arrive alike
         self._air = make_air(channel.domain, channel.fading, self._grid, device=device, precision=precision)
         self._knowledge = channel.knowledge
         if self._knowledge.needs_calibration(channel.domain):
@@ -145,8 +147,9 @@ class Link:
 
     def _carry(self, s: Tensor, plan: Plan, generator: torch.Generator) -> Arrived:
         """The symbols [n] through the air."""
-        arrived = self._nothing(s, plan)
-        powers: list[Tensor] = []
+        gain = plan.rho if self._uniform else None
+        arrived = Arrived.nothing(s, gain=gain, limited=self._peak < math.inf, erase=self._erases)
+        interference: list[Tensor] = []
         done = 0
         for draw, seed, p in plan:
             known = self._knowledge(draw, seed)
@@ -155,28 +158,20 @@ class Link:
             done += len(p) if self._erases else len(active)
             wanted = math.sqrt(plan.rho) * p[active]
             q = precoding.limited(wanted, peak=self._peak)
-            x = s.new_zeros(draw.h.shape[0] * self._grid.num_data)
-            x[active] = q * s[where]
+            x = s.new_zeros(draw.h.shape[0] * self._grid.num_data).index_put_((active,), q * s[where])
             arrived.energy += float(torch.view_as_real(x).square().sum(dtype=torch.float64))
             grid = self._map(x.view(-1, 1, 1, self._grid.num_data))[:, 0]
-            y = self._through(grid, draw, known, self._channel.no, next_seed(generator))
+            y = self._through(grid, draw, known, self._channel.no, next_seed(generator))[active]
+            if self._channel.domain == "time" and len(interference) < INTERFERENCE_CHUNKS:
+                interference.append(self._interference(grid, draw, known, next_seed(generator))[active])
+            if self._uniform:
+                arrived.take(where, y)
+                continue
             h_hat, err_var = (self._at_data(part)[active] for part in (known.h_hat, known.err_var))
-            arrived.take(where, y[active], h_hat, q, wanted, err_var)
-            if self._channel.domain == "time" and len(powers) < INTERFERENCE_CHUNKS:
-                powers.append(self._interference(grid, draw, known, next_seed(generator))[active])
-        if powers:
-            arrived.interference = float(torch.cat(powers).mean(dtype=torch.float64))
+            arrived.take_each(where, y, h_hat=h_hat, err_var=err_var, q=q, wanted=wanted)
+        if interference:
+            arrived.interference = float(torch.cat(interference).mean(dtype=torch.float64))
         return arrived
-
-    def _nothing(self, s: Tensor, plan: Plan) -> Arrived:
-        uniform = self._precoder.name == "inversion" and self._peak == math.inf
-        return Arrived.nothing(
-            s,
-            gain=plan.rho if uniform else None,
-            limited=self._peak < math.inf,
-            known=self._channel.csi == "perfect",
-            erase=self._erases,
-        )
 
     def _through(self, grid: Tensor, draw: Draw, known: Known, no: float, seed: int) -> Tensor:
         """Y [slots x data positions] of x [slots, 1, num_symbols, fft_size], by one antenna's worth of each."""

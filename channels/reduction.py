@@ -46,37 +46,43 @@ class Arrived:
     energy: float = 0.0
 
     @classmethod
-    def nothing(cls, s: Tensor, *, gain: float | None, limited: bool, known: bool, erase: bool) -> Arrived:
+    def nothing(cls, s: Tensor, *, gain: float | None, limited: bool, erase: bool) -> Arrived:
         """Before anything came.
 
         Args:
             s: what is sent.
-            gain: the gain of every symbol, if it is the same for all.
+            gain: of every symbol, if it is the same for all and the channel is known perfectly.
             limited: whether there is a limit on the peak power.
-            known: whether the channel is known perfectly.
             erase: whether symbols may be erased.
         """
-        same = torch.full_like(s.real, math.inf) if gain is None else gain
+        each = torch.full_like(s.real, math.inf) if gain is None else gain
         return cls(
             s=torch.zeros_like(s),
-            gain=same,
-            wanted=torch.full_like(s.real, math.inf) if limited else same,
-            csi=0.0 if known else torch.zeros_like(s.real),
+            gain=each,
+            wanted=torch.full_like(s.real, math.inf) if limited else each,
+            csi=torch.zeros_like(s.real) if gain is None else 0.0,
             alive=torch.zeros(s.shape, dtype=torch.bool, device=s.device) if erase else None,
         )
 
-    def take(self, where: Tensor | slice, y: Tensor, h_hat: Tensor, q: Tensor, wanted: Tensor, err_var: Tensor) -> None:
-        """Symbols ``where``, received as ``y`` with the precoder ``q``, had ``wanted`` been allowed; [k] each."""
-        if isinstance(self.gain, Tensor):
-            self.s[where] = y / (h_hat * q)
-            self.gain[where] = _power(h_hat * q)
-        else:
-            self.s[where] = y / math.sqrt(self.gain)
+    def take(self, where: Tensor | slice, y: Tensor) -> None:
+        """Symbols ``where`` [k], received as ``y`` at the gain of all."""
+        assert isinstance(self.gain, float)
+        self.s[where] = y / math.sqrt(self.gain)
+        if self.alive is not None:
+            self.alive[where] = True
+
+    def take_each(
+        self, where: Tensor | slice, y: Tensor, *, h_hat: Tensor, err_var: Tensor, q: Tensor, wanted: Tensor
+    ) -> None:
+        """Symbols ``where`` [k], received as ``y`` with the precoder ``q``, had ``wanted`` been allowed."""
+        assert isinstance(self.gain, Tensor)
+        assert isinstance(self.wanted, Tensor)
+        assert isinstance(self.csi, Tensor)
+        self.s[where] = y / (h_hat * q)
+        self.gain[where] = _power(h_hat * q)
         if self.wanted is not self.gain:
-            assert isinstance(self.wanted, Tensor)
             self.wanted[where] = _power(h_hat * wanted)
-        if isinstance(self.csi, Tensor):
-            self.csi[where] = err_var / _power(h_hat)
+        self.csi[where] = err_var / _power(h_hat)
         if self.alive is not None:
             self.alive[where] = True
 

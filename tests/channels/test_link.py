@@ -277,3 +277,26 @@ def test_full_inversion_says_that_it_has_no_mean_power() -> None:
 def test_what_does_not_go_together(kwargs: dict[str, object], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         ofdm(**kwargs)
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"precoder": "regularised", "peak_power_db": 2.0},
+        {"precoder": "equalise", "clip_db": 1.0},
+        {"outage": "erase", "threshold": 0.3},
+        {"num_tx": 3, "csi": "ls"},
+        {"num_tx": 2, "domain": "time", "precoder": "phase"},
+    ],
+    ids=str,
+)
+def test_average_power_is_that_of_the_constraint(kwargs: dict[str, object]) -> None:
+    """Energy 1 per data position up to the last one used, and 1 per pilot, from all antennas together.
+
+    sum |q|^2 is exact; |s|^2 of Gaussian weights has standard deviation 1 and |q|^2 <= 10 here: 5 standard errors.
+    """
+    n = 2 * PER_SLOT * 1000
+    usage = send(ofdm(model="tdl-b", **kwargs), weights(n)).usage
+    slots = usage.channel_uses / 48
+    positions = (n / 2) / (1 - usage.outage) if kwargs.get("outage") != "erase" else n / 2
+    assert usage.energy - slots * 12 == pytest.approx(positions, rel=5 * 10**0.5 / math.sqrt(n / 2))
