@@ -29,7 +29,7 @@ from analognn.denoise import Prior, affine
 from analognn.evaluate import Evaluator, Inputs, Score, eval_mode, forward_logits
 from analognn.packing import ParameterLayout
 
-LIVE_OUTPUTS = 8  # layer outputs alive at once, in units of the largest one
+LIVE_OUTPUTS = 12  # layer outputs alive at once, in units of the largest one; 9.7 was measured (mnist-resnet8)
 TOLERANCE = 1e-3  # of the largest logit, in the check against rewritten weights
 
 _CONVOLUTIONS = (F.conv1d, F.conv2d, F.conv3d, F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)

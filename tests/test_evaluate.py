@@ -1,13 +1,17 @@
-"""Counts, devices and modes of the evaluator."""
+"""Counts, devices, modes and ways of execution of the evaluator."""
 
+import functools
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from analognn import Evaluator, Score
-from analognn.evaluate import resolve_device
+from analognn import Evaluator, ParameterLayout, Score, data, grid_search, models
+from analognn.affine import AffineFamily, affine_scores
+from analognn.channels import Awgn
+from analognn.denoise import Prior
+from analognn.evaluate import Execution, resolve_device
 
 
 class Logits(nn.Module):
@@ -96,8 +100,96 @@ def test_cuda_where_there_is_none_is_refused():
     assert resolve_device("auto") == torch.device("cpu")
 
 
+def test_logits_score_and_subset_agree_with_the_call(answers):
+    evaluator = Evaluator(*answers, device="cpu", batch_size=3)
+    assert torch.equal(evaluator.logits(Logits()), answers[0])
+    assert evaluator.score(answers[0]) == evaluator(Logits())
+    first, rest = evaluator.subset(torch.arange(4)), evaluator.subset(torch.arange(4, 10))
+    assert (first(Logits()).correct, rest(Logits()).correct) == (0, 6)
+    assert torch.equal(evaluator.subset(torch.tensor([7, 2])).labels, answers[1][[7, 2]])
+    assert len(evaluator) == 10
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    spec = models.spec("mnist-resnet8")
+    part = data.load(spec.dataset).test
+    return models.load(spec.name), spec.normalise(part.inputs[:300]), part.labels[:300]
+
+
+def test_the_default_execution_repeats_bit_for_bit_whatever_the_batch_size(mnist):
+    model, *examples = mnist
+    by_size = [Evaluator(*examples, device="cpu", batch_size=size).logits(model) for size in (300, 100, 64)]
+    assert torch.equal(by_size[0], by_size[1])
+    assert torch.equal(by_size[0], by_size[2])
+
+
+@pytest.mark.parametrize(
+    ("execution", "moved"),
+    [(Execution(channels_last=True), 1e-5), (Execution(precision="bfloat16"), 3e-2)],
+    ids=["channels_last", "bfloat16"],
+)
+def test_other_executions_move_the_logits_a_little(mnist, execution, moved):
+    model, *examples = mnist
+    plain, other = Evaluator(*examples, device="cpu"), Evaluator(*examples, device="cpu", execution=execution)
+    logits, expected = other.logits(model), plain.logits(model)
+    assert logits.dtype == torch.float32
+    assert 0 < (logits - expected).abs().max() < moved * expected.abs().max()
+    assert abs(other(model).correct - plain(model).correct) <= 1
+    assert other.subset(torch.arange(2)).execution == execution
+
+
+def test_compilation_is_asked_for_once_a_call(mnist, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or functools.partial(model))
+    model, *examples = mnist
+    evaluator = Evaluator(*examples, device="cpu", batch_size=100, execution=Execution(compiled=True))
+    assert evaluator(model) == Evaluator(*examples, device="cpu", batch_size=100)(model)
+    assert compiled == [model]
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="must be one of float32, bfloat16, float16; got 'tf32'"):
+        Execution(precision="tf32")
+
+
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_a_gpu_gives_the_same_counts(answers):
-    model = Logits()
-    assert Evaluator(*answers, device="cuda")(model).correct == 6
-    assert resolve_device("auto").type == "cuda"
+class TestOnAGpu:
+    def test_counts_are_those_of_the_cpu(self, mnist):
+        # Rounding may turn an answer whose two largest logits are closer than 1e-3: at most 1 in 300.
+        model, *examples = mnist
+        expected = Evaluator(*examples, device="cpu")(model)
+        for execution in (Execution(), Execution(channels_last=True), Execution(compiled=True)):
+            score = Evaluator(*examples, device="cuda", execution=execution)(model)
+            assert abs(score.correct - expected.correct) <= 1
+            assert score.loss == pytest.approx(expected.loss, rel=1e-2)
+        for precision in ("bfloat16", "float16"):
+            score = Evaluator(*examples, device="cuda", execution=Execution(precision=precision))(model)
+            assert abs(score.correct - expected.correct) <= 6
+
+    def test_both_routes_of_a_grid_agree(self, mnist):
+        model, *examples = mnist
+        layout = ParameterLayout.from_model(model)
+        received = Awgn(wnr_db=5.0).transmit(layout.pack(model).vector, generator=torch.Generator().manual_seed(0))
+        case = model, layout, received, Prior.from_received(received)
+        grid = {"lambda_primes": [0.9, 1.0, 1.1], "betas": [-2.0, 0.0, 2.0]}
+        cpu, loop, affine = (
+            grid_search(*case, Evaluator(*examples, device=device), **grid, route=route).surface * len(examples[1])
+            for device, route in (("cpu", "loop"), ("cuda", "loop"), ("cuda", "affine"))
+        )
+        assert (loop - cpu).abs().max() <= 2
+        assert (affine - cpu).abs().max() <= 2
+
+    def test_the_memory_bound_holds(self, mnist):
+        model, *examples = mnist
+        layout = ParameterLayout.from_model(model)
+        family = AffineFamily(layout.pack(model).vector, torch.linspace(0.8, 1.2, 50), torch.zeros(50))
+        evaluator = Evaluator(*examples, device="cuda")
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        affine_scores(model, layout, [family], evaluator, max_bytes=2**26)
+        assert torch.cuda.max_memory_allocated() - before < 1.5 * 2**26
+
+    def test_auto_is_the_gpu(self):
+        assert resolve_device("auto").type == "cuda"
