@@ -10,6 +10,9 @@ sampling explains (2 (t + s^2)^2 / n, empirical Bayes), and left out over fewer 
 layer) this is MMSE with a variance for each weight, separable in rows and columns. See Pratt, "Generalized Wiener
 filtering computation techniques", 1972; Werner, Jansson, Stoica, "On estimation of covariance matrices with Kronecker
 product structure", 2008.
+
+A smaller error is not a better network: what this removes is rough kernels, which smooth images hardly excite, and as
+every shrinkage it leaves batch norms with statistics of larger weights. Re-calibrate after it.
 """
 
 from __future__ import annotations
