@@ -28,8 +28,8 @@ class Npmle:
     """Posterior mean under the nonparametric maximum likelihood prior: the best shape for any weights, learned blind.
 
     It needs some hundred values; of the prior it uses only the mean, for values that were erased. It takes the stated
-    noise at its word: where the variance depends on the weight (PCM, ReRAM) it deconvolves too much in one place and too
-    little in another, and does worse than ML; :class:`StateDependent` is for those media.
+    noise at its word: where the variance depends on the weight (PCM, ReRAM) it deconvolves too much in one place and
+    too little in another, and does worse than ML; :class:`StateDependent` is for those media.
 
     >>> g = torch.Generator().manual_seed(0)
     >>> w = torch.randint(2, (2000,), generator=g) * 2.0 - 1  # binary weights: shrinkage alone could not know
