@@ -62,6 +62,11 @@ class Protect(Stage):
         bits = 0
         for layer, moments in _measured(self, delivery, model):
             basis = moments.basis[:, : self.directions].to(layer.weight)
+            if basis.shape[1] < min(self.directions, basis.shape[2]):
+                raise ValueError(
+                    f"`Protect(directions=...)` must be <= {basis.shape[1]}, the directions that were measured; got "
+                    f"{self.directions}. Measure as many: measure(..., directions={self.directions})."
+                )
             sent = moments.sent_coordinates[..., : self.directions].to(layer.weight)
             weight, u = by_group(layer), flat(layer, basis)
             error = sent - torch.einsum("god,gkd->gok", weight, u)

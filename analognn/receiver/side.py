@@ -19,7 +19,7 @@ from analognn.receiver.statistics import recalibrate
 BITS_PER_VALUE = 32
 """Of a value that travels as a float32."""
 DIRECTIONS = 16
-"""Directions of each layer's input that are measured; a stage pays for those that it uses."""
+"""Directions of each layer's input that are measured at most; a stage pays for those that it uses."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,16 @@ class SideInformation:
     norms: Mapping[str, Statistics] = field(default_factory=dict)
 
 
-def measure(model: nn.Module, layout: ParameterLayout, inputs: Inputs | None = None) -> SideInformation:
+def measure(
+    model: nn.Module, layout: ParameterLayout, inputs: Inputs | None = None, *, directions: int = DIRECTIONS
+) -> SideInformation:
     """Measure on the clean model; its layers only where ``inputs`` are given.
 
     Args:
         model: clean, in eval mode; not changed.
         layout: of ``model``.
         inputs: of the transmitter's training set, on the device of ``model``.
+        directions: of each layer's input.
     """
     weights = layout.pack(model).vector
     side = SideInformation({per: _priors(weights, layout, per) for per in ("model", "tensor", "channel")})
@@ -53,7 +56,7 @@ def measure(model: nn.Module, layout: ParameterLayout, inputs: Inputs | None = N
     recalibrate(again, inputs)
     return replace(
         side,
-        layers=measure_layers(model, layout, inputs, directions=DIRECTIONS),
+        layers=measure_layers(model, layout, inputs, directions=directions),
         norms={name: statistics(norm) for name, norm in batch_norms(again).items()},
     )
 

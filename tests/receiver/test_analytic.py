@@ -124,6 +124,12 @@ def test_what_needs_a_batch_norm_says_what_to_do_without():
         CorrectVariance()(found)
 
 
+def test_directions_that_were_not_measured_are_not_made_up(residual, of_residual):
+    side = measure(residual, of_residual.layout, smooth_images(20), directions=1)
+    with pytest.raises(ValueError, match=r"must be <= 1, the directions that were measured; got 2. .*directions=2"):
+        Protect(2)(replace(of_residual, side=side))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
