@@ -24,7 +24,7 @@ class Denoise(Stage):
 
     Args:
         denoiser: called once a piece.
-        per: "model", "tensor" or "channel". Weights come as matrices [out, in * kernel] tensor by tensor.
+        per: "model", "tensor" or "channel". A tensor comes in its own shape.
     """
 
     denoiser: Denoiser

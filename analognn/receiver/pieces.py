@@ -19,7 +19,7 @@ class Piece:
 
     Args:
         part: where it lies.
-        shape: what it is given to a denoiser as: a weight is a matrix [out, in * kernel], all else a vector.
+        shape: what it is given to a denoiser as: a tensor in its own shape, an output channel of it as a vector.
     """
 
     part: slice
@@ -36,10 +36,9 @@ def pieces(layout: ParameterLayout, per: Per) -> Iterator[Piece]:
         yield Piece(slice(0, layout.numel), torch.Size([layout.numel]))
         return
     for slot in layout.slots:
-        whole = slot.shape.numel()
-        matrix = torch.Size([slot.shape[0], whole // slot.shape[0]]) if len(slot.shape) > 1 else torch.Size([whole])
-        if per == "tensor" or len(matrix) == 1:
-            yield Piece(slice(slot.start, slot.stop), matrix)
+        if per == "tensor" or len(slot.shape) < 2:
+            yield Piece(slice(slot.start, slot.stop), slot.shape)
             continue
-        for start in range(slot.start, slot.stop, matrix[1]):
-            yield Piece(slice(start, start + matrix[1]), matrix[1:])
+        width = slot.shape[1:].numel()
+        for start in range(slot.start, slot.stop, width):
+            yield Piece(slice(start, start + width), torch.Size([width]))
