@@ -7,9 +7,11 @@ from .fading import Fading
 from .grid import Grid
 from .mac import OfdmMultipleAccess
 from .ofdm import Ofdm
+from .precoding import UnboundedPowerWarning
 from .quantization import Quantised
 from .reliable import DeliveryError, Ideal, Ldpc, ReliablePath, Repetition
 from .repetition import Repeated
+from .waveform import InterferenceWarning
 
 __all__ = [
     "Awgn",
@@ -20,6 +22,7 @@ __all__ = [
     "Fading",
     "Grid",
     "Ideal",
+    "InterferenceWarning",
     "Ldpc",
     "MultipleAccess",
     "NoiseSplit",
@@ -31,5 +34,6 @@ __all__ = [
     "Repeated",
     "Repetition",
     "Source",
+    "UnboundedPowerWarning",
     "Usage",
 ]

@@ -23,8 +23,6 @@ from .csi import Csi
 from .fading import Fading
 from .grid import Grid
 from .knowledge import Knowledge
-from .link import MAX_OUTAGE as MAX_OUTAGE
-from .link import MIN_SLOTS as MIN_SLOTS
 from .link import Link
 from .precoding import Precoder, UnboundedPowerWarning
 from .symbols import part_dtype

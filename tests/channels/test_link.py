@@ -12,10 +12,8 @@ import torch
 from scipy.special import exp1, gammaincc
 from torch import Tensor
 
-from analognn.channels import Channel, NoiseSplit, Ofdm, Received
-from analognn.channels.precoding import UnboundedPowerWarning
+from analognn.channels import Channel, InterferenceWarning, NoiseSplit, Ofdm, Received, UnboundedPowerWarning
 from analognn.channels.testing import check_channel
-from analognn.channels.waveform import InterferenceWarning
 
 TINY = {
     "num_symbols": 4,
@@ -74,7 +72,7 @@ NOISY = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::analognn.channels.waveform.InterferenceWarning")
+@pytest.mark.filterwarnings("ignore::analognn.channels.InterferenceWarning")
 @pytest.mark.parametrize("kwargs", NOISY, ids=str)
 def test_contract(kwargs: dict[str, object]) -> None:
     """Positions of a slot share the channel and what is not known of it."""
@@ -92,7 +90,7 @@ class Misreported(Channel):
         return Received(received.values, self.factor * received.noise_var, "exact")
 
 
-@pytest.mark.filterwarnings("ignore::analognn.channels.waveform.InterferenceWarning")
+@pytest.mark.filterwarnings("ignore::analognn.channels.InterferenceWarning")
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 @pytest.mark.parametrize("kwargs", [NOISY[i] for i in (1, 3, 5, 10, 12, 13, 15, 18, 21, 24)], ids=str)
 def test_contract_has_teeth(kwargs: dict[str, object], factor: float) -> None:

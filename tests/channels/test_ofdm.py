@@ -89,7 +89,7 @@ def test_average_power_is_that_of_the_constraint() -> None:
     assert usage.energy - slots * 52 * 2 == pytest.approx(positions, rel=5 * 4 / math.sqrt(n / 2))
 
 
-@pytest.mark.filterwarnings("ignore::analognn.channels.precoding.UnboundedPowerWarning")
+@pytest.mark.filterwarnings("ignore::analognn.channels.UnboundedPowerWarning")
 @pytest.mark.parametrize("n", [1, 2, 3, PER_SLOT * 2, PER_SLOT * 2 + 1, 64 * PER_SLOT + 1])
 def test_perfect_knowledge_full_inversion_and_no_noise_is_the_identity(n: int) -> None:
     w = weights(n)
