@@ -203,11 +203,14 @@ def show_certificate(
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 @refuses_bad_input
 def plot(folders: tuple[Path, ...]) -> None:
-    """Draw accuracy_vs_wnr.png of run folders again."""
+    """Draw the pictures of run folders again.
+
+    accuracy_vs_wnr.png, and accuracy_vs_KEY.png where all media sweep the same KEY and nothing else.
+    """
     from analognn import plots
 
     for folder in folders:
-        click.echo(plots.draw(folder))
+        click.echo("\n".join(str(path) for path in plots.draw(folder)))
 
 
 @main.command()
@@ -265,7 +268,8 @@ def _results_table(summary: Summary) -> Table:
         for point, of_point in itertools.groupby(of_medium, key=lambda entry: _point_text(entry.point)):
             where = [medium, point]
             for entry in of_point:
-                wnr_db = "inf" if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
+                lost = "lost" if entry.outage == 1 else "inf"
+                wnr_db = lost if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
                 gain = entry.gain_over_ml.percent("+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
                 table.add_row(
                     *where, entry.denoiser, _knows(entry), wnr_db if where[0] else "", entry.accuracy.percent(), gain

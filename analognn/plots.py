@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from analognn.estimates import Estimate
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
 from analognn.files import replacing
@@ -17,15 +19,52 @@ COLUMNS = 4
 """Panels side by side at most."""
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
 STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
+_AXES = {"esn0_db": "Es/N0 [dB]", "wnr_db": "WNR [dB]"}
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
 
 
-def draw(folder: Path) -> Path:
-    """Draw ``accuracy_vs_wnr.png`` of a run folder into it."""
-    figure = accuracy_vs_wnr(summarise(Store(folder)))
-    with replacing(folder / PICTURE) as part:
-        figure.savefig(part, format="png", dpi=150)
-    return folder / PICTURE
+def draw(folder: Path) -> list[Path]:
+    """Draw ``accuracy_vs_wnr.png`` of a run folder into it, and ``accuracy_vs_KEY.png`` where all media sweep KEY."""
+    summary = summarise(Store(folder))
+    figures = {PICTURE: accuracy_vs_wnr(summary)}
+    if key := shared_axis(summary):
+        figures[f"accuracy_vs_{key}.png"] = accuracy_vs_key(summary, key)
+    for name, figure in figures.items():
+        with replacing(folder / name) as part:
+            figure.savefig(part, format="png", dpi=150)
+    return [folder / name for name in figures]
+
+
+def shared_axis(summary: Summary) -> str | None:
+    """The one parameter that all media sweep and nothing else; None where there are fewer than two media."""
+    axes = {tuple(entry.point) for entry in summary.entries}
+    keys = axes.pop() if len(axes) == 1 else ()
+    numbers = all(isinstance(value, (int, float)) for entry in summary.entries for value in entry.point.values())
+    return keys[0] if len(keys) == 1 and numbers and len(summary.scenario.media) > 1 else None
+
+
+def accuracy_vs_key(summary: Summary, key: str) -> Figure:
+    """Test accuracy against a parameter all media sweep, one panel a denoiser, one line a medium, 95 % intervals."""
+    names = list(dict.fromkeys(entry.denoiser for entry in summary.entries))
+    figure = Figure(figsize=(1.2 + 4.2 * min(len(names), COLUMNS), 4.6), layout="constrained")
+    axes: list[Axes] = list(figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False).flat)
+    for panel, name in zip(axes, names, strict=True):
+        if summary.clean is not None:
+            panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
+        for style, label in zip(itertools.cycle(STYLES), summary.scenario.media, strict=False):
+            entries = [entry for entry in summary.entries if (entry.denoiser, entry.medium) == (name, label)]
+            _line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], style, label)
+        _tidy(panel)
+        panel.set_title(_LABELS.get(name, name))
+        panel.set_xlabel(_AXES.get(key, key))
+    axes[0].set_ylabel("test accuracy")
+    axes[0].set_ylim(0, 1.03)
+    axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5) or 1, frameon=False)
+    draws = f"mean and 95 % interval over noise draws ({summary.scenario.seeds} a point)"
+    figure.suptitle(f"{summary.scenario.model}: {draws}", fontsize=11)
+    return figure
 
 
 def accuracy_vs_wnr(summary: Summary) -> Figure:
@@ -60,21 +99,24 @@ def _panel(panel: Axes, entries: list[Entry], summary: Summary) -> None:
     if summary.clean is not None:
         panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
     for (color, marker), name in zip(STYLES, summary.scenario.denoiser.names, strict=False):
-        line = sorted(
-            (
-                (entry.wnr_db, entry.accuracy)
-                for entry in entries
-                if entry.denoiser == name and entry.wnr_db is not None
-            ),
-            key=lambda point: point[0],
-        )
-        mean = [accuracy.mean for _, accuracy in line]
-        below = [a.mean - (a.low if a.low is not None else a.mean) for _, a in line]
-        above = [(a.high if a.high is not None else a.mean) - a.mean for _, a in line]
-        panel.errorbar(
-            [wnr_db for wnr_db, _ in line], mean, yerr=[below, above], label=_LABELS.get(name, name), color=color,
-            marker=marker, markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
-        )  # fmt: skip
+        line = [
+            (entry.wnr_db, entry.accuracy) for entry in entries if entry.denoiser == name and entry.wnr_db is not None
+        ]
+        _line(panel, line, (color, marker), _LABELS.get(name, name))
+    _tidy(panel)
+
+
+def _line(panel: Axes, points: list[tuple[float, Estimate]], style: tuple[str, str], label: str) -> None:
+    points = sorted(points, key=lambda point: point[0])
+    below = [a.mean - (a.low if a.low is not None else a.mean) for _, a in points]
+    above = [(a.high if a.high is not None else a.mean) - a.mean for _, a in points]
+    panel.errorbar(
+        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=style[0],
+        marker=style[1], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
+    )  # fmt: skip
+
+
+def _tidy(panel: Axes) -> None:
     panel.grid(color="0.9")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)

@@ -133,6 +133,7 @@ class Scenario:
         seeds: independent noise draws at every point.
         seed: base of all seeds.
         test_examples: the first so many test examples; 0 for all of them.
+        reliable: how the tensors that must arrive exactly travel: see :mod:`analognn.experiments.reliability`.
 
     >>> scenario = Scenario.named("default")
     >>> scenario.model, scenario == Scenario.from_toml(scenario.to_toml())
@@ -147,6 +148,7 @@ class Scenario:
     seeds: int = 5
     seed: int = 0
     test_examples: int = 0
+    reliable: dict[str, Any] = field(default_factory=dict)
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -201,6 +203,8 @@ class Scenario:
         """Nested tables that :meth:`from_dict` reads back."""
         tables = dataclasses.asdict(self)
         tables["media"] = {label: {"backend": m.backend, **m.parameters} for label, m in self.media.items()}
+        if not self.reliable:  # younger than many records, whose identity it must not change
+            del tables["reliable"]
         return tables
 
     def to_toml(self) -> str:

@@ -11,6 +11,7 @@ import json
 import math
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,27 @@ from analognn.files import replacing
 from analognn.receiver import receiver
 
 FILE = "summary.json"
+
+
+@dataclass(frozen=True)
+class Reliable:
+    """Cost of the reliable path, as means over the draws.
+
+    Args:
+        bits: delivered, the medium's side information included.
+        channel_uses: complex channel uses.
+        energy: in units of the average energy of one data symbol.
+        retransmissions: blocks sent again.
+        uses_percent: channel uses, of those of the payload; None where the payload takes none.
+        energy_percent: likewise.
+    """
+
+    bits: float
+    channel_uses: float
+    energy: float
+    retransmissions: float
+    uses_percent: float | None
+    energy_percent: float | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +63,10 @@ class Entry:
         seeds: noise draws.
         accuracy: on the test data.
         gain_over_ml: paired difference of accuracies; None where ML is not among the denoisers.
-        wnr_db: mean effective WNR over the draws [dB]; None where it is infinite.
+        wnr_db: mean effective WNR over the draws in which a weight arrived [dB]; None where it is infinite, or no
+            weight ever arrived.
+        outage: mean fraction of the positions left unused or of the weights erased; None for media without.
+        reliable: what the reliable path cost; None in records that did not count it.
     """
 
     medium: str
@@ -56,6 +81,8 @@ class Entry:
     accuracy: Estimate
     gain_over_ml: Estimate | None
     wnr_db: float | None
+    outage: float | None = None
+    reliable: Reliable | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +140,7 @@ def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry
     ml = {record.seed: record.correct / record.total for record in baseline}
     accuracy = {record.seed: record.correct / record.total for record in records}
     paired = [accuracy[seed] - ml[seed] for seed in accuracy if seed in ml]
-    wnr_db = statistics.fmean(record.wnr_db for record in records if record.wnr_db is not None)
+    wnr_db = _mean(record.wnr_db for record in records if record.wnr_db != -math.inf)
     first = records[0]
     return Entry(
         medium=first.medium,
@@ -127,5 +154,29 @@ def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry
         seeds=len(records),
         accuracy=estimate(list(accuracy.values())),
         gain_over_ml=estimate(paired) if paired else None,
-        wnr_db=wnr_db if math.isfinite(wnr_db) else None,
+        wnr_db=wnr_db if wnr_db is not None and math.isfinite(wnr_db) else None,
+        outage=_mean(record.outage for record in records),
+        reliable=_reliable(records),
     )
+
+
+def _reliable(records: list[Record]) -> Reliable | None:
+    bits = _mean(record.reliable_bits for record in records)
+    if bits is None:
+        return None
+    uses, energy = (_mean(getattr(r, f"reliable_{name}") for r in records) or 0.0 for name in ("uses", "energy"))
+    payload_uses, payload_energy = (_mean(getattr(r, name) for r in records) for name in ("channel_uses", "energy"))
+    return Reliable(
+        bits=bits,
+        channel_uses=uses,
+        energy=energy,
+        retransmissions=_mean(record.reliable_retransmissions for record in records) or 0.0,
+        uses_percent=100 * uses / payload_uses if payload_uses else None,
+        energy_percent=100 * energy / payload_energy if payload_energy else None,
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of those that are there; None where none is."""
+    there = [value for value in values if value is not None]
+    return statistics.fmean(there) if there else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,8 @@ from analognn.data import Examples
 from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
 from analognn.evaluate import Evaluator, Score, resolve_device
+from analognn.experiments import reliability
+from analognn.experiments.reliability import deliver, reliable_path
 from analognn.experiments.scenario import Scenario
 from analognn.packing import PackedWeights, ParameterLayout
 from analognn.receiver import Delivery, Labelled, Oracle, Receiver, SideInformation, dearest, measure
@@ -53,9 +56,10 @@ class Reception:
 class Record:
     """One row of results: a trial, what its medium did, what its denoiser chose, and the counts on test data.
 
-    Numbers that do not exist for a trial are None: the noise of the clean model, (lambda', beta) of ML. The last four
-    columns are what the receiver used: its budget, examples without and with labels, and the side information it asked
-    for [bit], which comes on top of the medium's own ``side_info_bits``.
+    Numbers that do not exist for a trial are None: the noise of the clean model, (lambda', beta) of ML. From
+    ``budget`` on, four columns are what the receiver used: its budget, examples without and with labels, and the side
+    information it asked for [bit], which comes on top of the medium's own ``side_info_bits``. The last four are what
+    the reliable path cost, for the reliable tensors and the medium's side information.
     """
 
     medium: str
@@ -92,6 +96,10 @@ class Record:
     unlabelled: int | None = None
     labelled: int | None = None
     receiver_bits: int | None = None
+    reliable_bits: int | None = None
+    reliable_uses: int | None = None
+    reliable_energy: float | None = None
+    reliable_retransmissions: int | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -121,6 +129,7 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
     for medium in scenario.media.values():
         for point in medium.points():
             backends.create(medium.backend, **medium.at(point))
+            reliable_path(scenario.reliable, medium.at(point))
     spec = models.spec(scenario.model)
     model = models.load(scenario.model, data_dir=data_dir)
     splits = data.load(spec.dataset, data_dir=data_dir)
@@ -137,7 +146,9 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
         model=model,
         layout=layout,
         packed=packed,
-        side=measure(model, layout, _transmitters_inputs(scenario, spec, splits)),
+        side=measure(
+            model, layout, _transmitters_inputs(scenario, spec, splits), directions=scenario.denoiser.directions
+        ),
         validation=Labelled(spec.normalise(validation.inputs.to(place)), validation.labels.to(place)),
         test=Evaluator(spec.normalise(splits.test.inputs[:stop]), splits.test.labels[:stop], device=device),
     )
@@ -165,11 +176,20 @@ def run_trials(
         yield _record(reception, "none", CLEAN, workspace.test(workspace.model), wall_s=None)
         return
     medium = scenario.media[reception.medium]
-    backend = backends.create(medium.backend, **medium.at(json.loads(reception.point)))
+    parameters = medium.at(json.loads(reception.point))
+    backend = backends.create(medium.backend, **parameters)
     started = time.perf_counter()
     received = backend.receive(workspace.packed, generator=seeded(scenario, reception, "medium"))
-    shared = _noise_columns(received, effective_noise(workspace.packed.vector, received))
-    arrived = _arrived(workspace, scenario, reception, received)
+    path, bits = reliable_path(scenario.reliable, parameters), received.usage.side_info_bits
+    model, usage = deliver(
+        workspace.model, workspace.layout, path, bits, generator=seeded(scenario, reception, "reliable")
+    )
+    if lost := _lost(workspace, model, received, reliability.columns(usage)):
+        yield from (_record(reception, name, medium.backend, lost[0], **lost[1]) for name in names)
+        return
+    noise = effective_noise(workspace.packed.vector, received)
+    shared = {**_noise_columns(received, noise), **reliability.columns(usage)}
+    arrived = _arrived(workspace, scenario, reception, model, received)
     prior, oracle = arrived.prior, Oracle(workspace.packed.vector, workspace.test)
     for name, receiver in scenario.denoiser.receivers().items():
         if name not in names:
@@ -224,13 +244,25 @@ def _prior(workspace: Workspace, scenario: Scenario, received: Received) -> Prio
     return Prior.from_weights(workspace.packed.vector, source="side-information")
 
 
-def _arrived(workspace: Workspace, scenario: Scenario, reception: Reception, received: Received) -> Delivery:
+def _lost(
+    workspace: Workspace, model: nn.Module, received: Received, shared: dict[str, Any]
+) -> tuple[Score, dict[str, Any]] | None:
+    """Score and columns where every weight was erased: the model has what the medium put in their place."""
+    if bool(torch.isfinite(torch.as_tensor(received.noise_var)).any()):
+        return None
+    nothing = {"wnr_db": -math.inf, "reported_source": received.source, **vars(received.usage)}
+    return workspace.test(workspace.layout.unpack(received.values, model)), {**nothing, **shared}
+
+
+def _arrived(
+    workspace: Workspace, scenario: Scenario, reception: Reception, model: nn.Module, received: Received
+) -> Delivery:
     """What every receiver of this draw starts from: the same labelled examples, and unlabelled ones beside them."""
     config = scenario.denoiser
     order = torch.randperm(len(workspace.validation), generator=seeded(scenario, reception, "validation"))
     labelled, rest = order[: config.kappa], order[config.kappa :]
     drawn = torch.randperm(len(rest), generator=seeded(scenario, reception, "unlabelled"))[: config.unlabelled]
-    arrived = Delivery.arrived(workspace.model, workspace.layout, received, _prior(workspace, scenario, received))
+    arrived = Delivery.arrived(model, workspace.layout, received, _prior(workspace, scenario, received))
     return replace(
         arrived,
         side=workspace.side,
