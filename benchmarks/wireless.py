@@ -4,7 +4,7 @@
 
 The run of `benchmarks/wireless.toml` resumes trial by trial. Beside the effective WNR the table has the WNR after MMSE,
 
-    Var[w] / E[(w_hat - w)^2],    w_hat of MMSE with the mean and variance of the weights and the noise variance of each,
+    Var[w] / E[(w_hat - w)^2],    w_hat of MMSE with mean and variance of the weights and the noise variance of each,
 
 because mean noise says little where noise differs from weight to weight: full inversion and equalisation have the same
 mean noise on the same channel, no E[1 / |h|^2], which inversion spreads over all weights and equalisation leaves where
@@ -30,7 +30,7 @@ from analognn import backends, compat, models, plots, plots_wireless, progress
 from analognn.channels.precoding import UnboundedPowerWarning
 from analognn.channels.units import linear_to_db
 from analognn.denoise import Mmse, Prior
-from analognn.estimates import Estimate, estimate
+from analognn.estimates import estimate
 from analognn.experiments import Record, Scenario, Store, run
 from analognn.experiments.trial import receptions, seeded
 from analognn.files import replacing
@@ -43,8 +43,8 @@ RECEIVERS = {"ml": "ML", "mmse": "MMSE", "mmsepb": "MMSEpb", "mmse+recalibrate":
 TARGET = 0.8
 """Share of the clean accuracy whose Es/N0 is reported."""
 
-Curves = dict[tuple[str, str], dict[float, Estimate]]
-"""(medium, receiver) -> Es/N0 [dB] -> accuracy."""
+Curves = dict[tuple[str, str], dict[float, list[float]]]
+"""(medium, receiver) -> Es/N0 [dB] -> accuracy of each draw."""
 
 
 def after_mmse(folder: Path, scenario: Scenario, data_dir: Path | None) -> dict[str, float]:
@@ -72,14 +72,11 @@ def after_mmse(folder: Path, scenario: Scenario, data_dir: Path | None) -> dict[
 
 
 def curves(records: Iterable[Record]) -> Curves:
-    """Accuracy over the draws."""
-    groups: dict[tuple[str, str, float], list[float]] = {}
-    for record in records:
-        key = record.medium, record.denoiser, json.loads(record.point)["esn0_db"]
-        groups.setdefault(key, []).append(record.correct / record.total)
+    """Accuracy by point."""
     found: Curves = {}
-    for (medium, name, esn0_db), accuracies in sorted(groups.items()):
-        found.setdefault((medium, name), {})[esn0_db] = estimate(accuracies)
+    for record in sorted(records, key=lambda record: json.loads(record.point)["esn0_db"]):
+        curve = found.setdefault((record.medium, record.denoiser), {})
+        curve.setdefault(json.loads(record.point)["esn0_db"], []).append(record.correct / record.total)
     return found
 
 
@@ -88,11 +85,12 @@ def media(channel: str) -> dict[str, str]:
     return {"awgn": "no fading"} if channel == "awgn" else {f"{channel}-{key}": text for key, text in MEANS.items()}
 
 
-def needed_db(curve: dict[float, Estimate], accuracy: float) -> float | None:
+def needed_db(curve: dict[float, list[float]], accuracy: float) -> float | None:
     """Least Es/N0 [dB] for ``accuracy``, linear between the points; None where the sweep does not cross it."""
-    for (low, a), (high, b) in itertools.pairwise(curve.items()):
-        if a.mean < accuracy <= b.mean:
-            return low + (high - low) * (accuracy - a.mean) / (b.mean - a.mean)
+    means = [(esn0_db, statistics.fmean(draws)) for esn0_db, draws in curve.items()]
+    for (low, a), (high, b) in itertools.pairwise(means):
+        if a < accuracy <= b:
+            return low + (high - low) * (accuracy - a) / (b - a)
     return None
 
 
@@ -106,10 +104,14 @@ def picture(found: Curves, clean: float, scenario: Scenario) -> Figure:
             color, marker = plots.STYLES[3 if channel == "awgn" else list(MEANS.values()).index(text)]
             for name, line, fill in (("ml", ":", "white"), ("mmse+recalibrate", "-", color)):
                 curve = found[medium, name]
+                mean = [statistics.fmean(draws) for draws in curve.values()]
+                reach = [
+                    [m - min(draws) for m, draws in zip(mean, curve.values(), strict=True)],
+                    [max(draws) - m for m, draws in zip(mean, curve.values(), strict=True)],
+                ]
                 panel.errorbar(
-                    list(curve), [e.mean for e in curve.values()], yerr=[_half(e) for e in curve.values()],
-                    color=color, marker=marker, markerfacecolor=fill, linestyle=line, markersize=5.5, linewidth=1.7,
-                    elinewidth=0.9, capsize=2.5, label=f"{text}, {RECEIVERS[name]}",
+                    list(curve), mean, yerr=reach, color=color, marker=marker, markerfacecolor=fill, linestyle=line,
+                    markersize=5.5, linewidth=1.7, elinewidth=0.9, capsize=2.5, label=f"{text}, {RECEIVERS[name]}",
                 )  # fmt: skip
         panel.set(title=channel, ylim=(0, 1.0), xticks=list(curve))
         panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -122,7 +124,7 @@ def picture(found: Curves, clean: float, scenario: Scenario) -> Figure:
     both = [panel.get_legend_handles_labels() for panel in panels.flat[:2]]
     labels = {label: handle for handles, names in both for handle, label in zip(handles, names, strict=True)}
     figure.legend(labels.values(), labels, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(f"{scenario.model} over OFDM, mean and 95 % interval of {scenario.seeds} draws", fontsize=12)
+    figure.suptitle(f"{scenario.model} over OFDM, mean, lowest and highest of {scenario.seeds} draws", fontsize=12)
     return figure
 
 
@@ -185,17 +187,13 @@ def _everything(records: list[Record], found: Curves, mmse_wnr_db: dict[str, flo
             wnr_db, outage = (
                 statistics.fmean(values) for values in zip(*((d.wnr_db, d.outage) for d in draws), strict=True)
             )
-            accuracy = " | ".join(found[medium, name][esn0_db].percent() for name in RECEIVERS)
+            accuracy = " | ".join(estimate(found[medium, name][esn0_db]).percent() for name in RECEIVERS)
             after = mmse_wnr_db[_key(medium, esn0_db)]
             yield f"| {medium} | {esn0_db:g} | {wnr_db:.1f} | {after:.1f} | {100 * outage:.1f} | {accuracy} |"
 
 
 def _key(medium: str, esn0_db: float) -> str:
     return f"{medium} {esn0_db:g}"
-
-
-def _half(e: Estimate) -> float:
-    return e.high - e.mean if e.high is not None else 0.0
 
 
 def main() -> None:
