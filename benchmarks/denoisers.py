@@ -1,0 +1,126 @@
+"""What each receiver gains over ML, in dB, by what it may know: a dated report.
+
+    python benchmarks/denoisers.py [--data DIR] [--out benchmarks/records/denoisers] [--only awgn]
+
+One run folder for each scenario in `benchmarks/denoisers/`, which resumes trial by trial, and one table a scenario and
+medium: gain at 60 % accuracy and at 80 % of the clean accuracy, mean accuracy over the sweep (area), what it cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from analognn import compat, plots, progress
+from analognn.estimates import estimate
+from analognn.experiments import Record, Scenario, Store, run
+from analognn.experiments.gains import Gain, area, curves, gains
+from analognn.files import replacing
+from analognn.receiver import BUDGETS
+
+HERE = Path(__file__).parent
+SCENARIOS = sorted((HERE / "denoisers").glob("*.toml"))
+
+
+def section(folder: Path) -> Iterator[str]:
+    """The tables of one run folder as Markdown lines."""
+    store = Store(folder)
+    scenario, records = store.scenario, sorted(store.records(), key=lambda record: record.key)
+    (clean,) = (record.correct / record.total for record in records if record.medium == "clean")
+    noisy = [record for record in records if record.medium != "clean"]
+    yield from (
+        f"## {scenario.name}: {scenario.model}",
+        "",
+        f"{scenario.summary} {scenario.seeds} noise draws, {noisy[0].total} test images, clean {100 * clean:.2f} %.",
+        f"kappa = {scenario.denoiser.kappa} labelled, {scenario.denoiser.unlabelled} unlabelled examples.",
+        "",
+    )
+    for medium in scenario.media:
+        own = [record for record in noisy if record.medium == medium]
+        yield from _table(medium, own, clean, scenario.denoiser.names)
+
+
+def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence[str]) -> Iterator[str]:
+    at_60, at_80 = ({gain.denoiser: gain for gain in gains(records, target)} for target in (0.6, 0.8 * clean))
+    areas = {name: [area(curve) for curve in draws.values()] for (_, name), draws in curves(records).items()}
+    yield from (
+        f"### {medium}",
+        "",
+        f"ML needs {_db(at_60['ml'].crossing_db)} dB for 60 % and {_db(at_80['ml'].crossing_db)} dB for "
+        f"{80 * clean:.1f} %.",
+        "",
+        "| budget | receiver | dB over ML at 60 % | at 80 % of clean | area % | area - ML | side info kbit | s |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    )
+    by_name = {name: [record for record in records if record.denoiser == name] for name in names}
+    budgets = {name: max((r.budget or "none" for r in rows), key=BUDGETS.index) for name, rows in by_name.items()}
+    for name in sorted(names, key=lambda name: (BUDGETS.index(budgets[name]), -statistics.fmean(areas[name]))):
+        paired = [own - ml for own, ml in zip(areas[name], areas["ml"], strict=True)]
+        yield " | ".join(
+            (
+                f"| {budgets[name]}",
+                f"`{name}`",
+                _gain(at_60[name]),
+                _gain(at_80[name]),
+                estimate(areas[name]).percent(),
+                estimate(paired).percent("+"),
+                f"{statistics.fmean(record.receiver_bits or 0 for record in by_name[name]) / 1000:.1f}",
+                f"{statistics.median(record.wall_s or 0.0 for record in by_name[name]):.1f} |",
+            )
+        )
+    yield ""
+
+
+def _gain(gain: Gain) -> str:
+    if gain.over_ml_db is None:
+        return "not reached" if gain.crossing_db is None else "-"
+    return ("≥ " if gain.at_least else "") + _db(gain.over_ml_db, "+")
+
+
+def _db(value: object, sign: str = "") -> str:
+    if value is None:
+        return "more than the sweep's"
+    low, mean = value.low, value.mean  # type: ignore[attr-defined]
+    return f"{mean:{sign}.1f}" + ("" if low is None else f" ± {mean - low:.1f}")
+
+
+def main() -> None:
+    """Run what is missing and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
+    parser.add_argument("--out", type=Path, default=HERE / "records" / "denoisers", help="record folder")
+    parser.add_argument("--only", choices=[path.stem for path in SCENARIOS], help="one scenario; the report keeps all")
+    options = parser.parse_args()
+    for path in SCENARIOS:
+        if options.only in (None, path.stem):
+            scenario = Scenario.named(str(path))
+            with progress.bar(scenario.name, "trials") as reported:
+                result = run(scenario, options.out / path.stem, data_dir=options.data, progress=reported)
+            if result.failures:
+                raise SystemExit("\n".join(result.failures))
+            plots.draw(options.out / path.stem)
+    folders = [folder for path in SCENARIOS if (folder := options.out / path.stem).is_dir()]
+    lines = [
+        f"# Receivers by what they may know, {datetime.date.today().isoformat()}",
+        "",
+        "Made by `python benchmarks/denoisers.py`. "
+        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
+        + ".",
+        "",
+        "Gains are paired over noise draws, with 95 % intervals (t): how much lower the effective WNR may be for the",
+        'same accuracy. "≥": some draw was at the target at the lowest WNR already. Side information is counted',
+        "on top of the normalisation layers, which every receiver gets. s is the median time of a trial, evaluation",
+        "included, on one thread of a busy machine.",
+        "",
+        *(line for folder in folders for line in section(folder)),
+    ]
+    with replacing(options.out / "REPORT.md") as part:
+        part.write_text("\n".join(lines), encoding="utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
