@@ -9,6 +9,7 @@ a bounded number of rounds. A wrong block passes its checksum with probability 2
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -138,11 +139,12 @@ class Ldpc(_Retransmitting):
     """5G LDPC code blocks, sent again with a lower modulation and rate until their checksums are right.
 
     A block that fails goes again one modulation lower, at last as QPSK of rate 1/3; from then on what was received
-    before is kept and added up (Chase combining), so that every further round helps.
+    before is kept and added up (Chase combining), so that every further round helps. A scheme that needs more than
+    log2(1 + Es/N0 / 2) bits a symbol, 3 dB off capacity at the mean gain, is not tried.
 
     Args:
         max_rounds: the first one included, >= 1.
-        bits_per_symbol: of the first round: 2 (QPSK), 4 (16-QAM), ... 10.
+        bits_per_symbol: of the first round at most: 2 (QPSK), 4 (16-QAM), ... 10.
         coderate: of every round but the last resort, 1/3 to 0.92.
 
     The other parameters are those of :class:`EqualisedLink`.
@@ -162,8 +164,9 @@ class Ldpc(_Retransmitting):
     def schemes(self) -> tuple[Mcs, ...]:
         """Of the rounds, in order; the last one is repeated."""
         first, last = Mcs(self.bits_per_symbol, self.coderate), Mcs(2, RATES[0])
+        carried = math.log2(1 + self.num_rx * self.num_tx / self.no / 2)
         ladder = [Mcs(m, self.coderate) for m in range(first.bits_per_symbol, 0, -2)]
-        return tuple(ladder if ladder[-1] == last else [*ladder, last])
+        return (*(scheme for scheme in ladder if last.efficiency < scheme.efficiency <= carried), last)
 
     def _blocks(self, bits: Tensor) -> Tensor:
         return into_blocks(bits)
@@ -180,7 +183,7 @@ class Ldpc(_Retransmitting):
         return f"as {used[0]}" if len(used) == 1 else f"from {used[0]} down to {used[-1]}"
 
     def _way_out(self) -> str:
-        return "lower bits_per_symbol or coderate"
+        return "lower bits_per_symbol or coderate" if len(self.schemes) > 1 else "give it more antennas (num_rx)"
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def test_the_checksum_sees_one_wrong_bit_and_an_all_zero_word() -> None:
 def test_a_hopeless_channel_is_a_clear_error() -> None:
     message = (
         "`Ldpc` gave up: 1 of 1 blocks still fail their checksum after max_rounds = 4 at esn0_db = -30 over tdl-a, "
-        "from 16-QAM rate 0.5 down to QPSK rate 0.333. Raise esn0_db or max_rounds, lower bits_per_symbol or coderate"
+        "as QPSK rate 0.333. Raise esn0_db or max_rounds, give it more antennas (num_rx), or take"
     )
     with pytest.raises(DeliveryError, match=re.escape(message)):
         Ldpc(-30.0, max_rounds=4, **SMALL).deliver(batch_norm(), generator=generator())
@@ -140,9 +140,10 @@ def test_a_lower_scheme_follows_and_its_rounds_add_up() -> None:
     received, usage = path.carry(bits, generator=generator())
     assert torch.equal(received, bits)
     assert 2 <= usage.retransmissions <= 6
-    assert [str(scheme) for scheme in Ldpc(0.0, bits_per_symbol=8, coderate=0.75).schemes] == [
+    assert [str(scheme) for scheme in Ldpc(30.0, bits_per_symbol=8, coderate=0.75).schemes] == [
         "256-QAM rate 0.75", "64-QAM rate 0.75", "16-QAM rate 0.75", "QPSK rate 0.75", "QPSK rate 0.333",
     ]  # fmt: skip
+    assert [str(scheme) for scheme in Ldpc(5.0).schemes] == ["QPSK rate 0.5", "QPSK rate 0.333"]
 
 
 def test_noise_and_gain_of_the_equalised_link() -> None:
