@@ -9,9 +9,9 @@ from torch import nn
 
 from analognn import Backend, ChannelBackend, ParameterLayout, backends, effective_noise_per_tensor
 from analognn.certificate import calibrate
-from analognn.certificate.calibration import KNOTS, quantiles_of
 from analognn.channels import Awgn, Received, Usage
 from analognn.effective import pooled
+from analognn.receiver.pattern import KNOTS, quantiles_of
 
 DRAWS = 4
 PCM_BIAS = 0.08

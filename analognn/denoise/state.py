@@ -10,6 +10,7 @@ received value is trusted less; the offset is removed by the same integral.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -64,6 +65,9 @@ class NoiseTable:
     def from_pairs(cls, sent: Tensor, received: Received) -> NoiseTable:
         """Least squares on what was sent (a pattern both ends know) and what came back, in the same shape.
 
+        An offset or a dependence of the variance that does not pay for its knots by the Bayesian information criterion
+        is taken for chance and left out; with neither there is one level.
+
         Args:
             sent: finite.
             received: of the same shape; erased values are left out.
@@ -82,7 +86,14 @@ class NoiseTable:
         knots = _knots(w)
         offset = _fit(knots, w, error)
         squares = (error - _linear(knots, offset, w)).square()
+        if _chance(knots, w, (error.square().mean() / squares.mean()).log()):
+            offset, squares = torch.zeros_like(knots), error.square()
         var = torch.maximum(_fit(knots, w, squares), LEAST_VAR * squares.mean())
+        own = _linear(knots, var, w)
+        if _chance(knots, w, squares.mean().log() + 1 - (own.log() + squares / own).mean()):
+            var = squares.mean().expand(knots.shape)
+        if not bool(offset.any()) and bool((var == var[0]).all()):
+            knots, offset, var = knots[:1], offset[:1], var[:1]
         return cls(*(tuple(column.tolist()) for column in (knots, offset, var)))
 
     def at(self, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,6 +160,11 @@ def _knots(w: Tensor) -> Tensor:
     place = torch.linspace(0, w.numel() - 1, count, dtype=torch.float64, device=w.device).round().long()
     knots = ordered[place]
     return torch.cat([knots[:1], knots[1:][knots.diff() > 0]])
+
+
+def _chance(knots: Tensor, w: Tensor, gain: Tensor) -> bool:
+    """Whether ``gain``, twice the log-likelihood per value that K values add, is below K log n / n (Schwarz 1978)."""
+    return len(knots) > 1 and bool(gain < len(knots) * math.log(w.numel()) / w.numel())
 
 
 def _hat(knots: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,16 @@ from analognn.experiments import reliability
 from analognn.experiments.reliability import deliver, reliable_path
 from analognn.experiments.scenario import Scenario
 from analognn.packing import PackedWeights, ParameterLayout
-from analognn.receiver import Delivery, Labelled, Oracle, Receiver, SideInformation, dearest, measure
+from analognn.receiver import (
+    Delivery,
+    Labelled,
+    Oracle,
+    Receiver,
+    SideInformation,
+    dearest,
+    measure,
+    noise_tables,
+)
 
 MEASURED = 300
 """Training inputs on which the transmitter measures its side information."""
@@ -58,8 +67,9 @@ class Record:
 
     Numbers that do not exist for a trial are None: the noise of the clean model, (lambda', beta) of ML. From
     ``budget`` on, four columns are what the receiver used: its budget, examples without and with labels, and the side
-    information it asked for [bit], which comes on top of the medium's own ``side_info_bits``. The last four are what
-    the reliable path cost, for the reliable tensors and the medium's side information.
+    information it asked for [bit], which comes on top of the medium's own ``side_info_bits``. The next four
+    are what the reliable path cost, for the reliable tensors and the medium's side information. ``pattern`` counts the
+    values of a calibration pattern that the receiver had sent through the medium.
     """
 
     medium: str
@@ -100,6 +110,7 @@ class Record:
     reliable_uses: int | None = None
     reliable_energy: float | None = None
     reliable_retransmissions: int | None = None
+    pattern: int | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -190,6 +201,9 @@ def run_trials(
     noise = effective_noise(workspace.packed.vector, received)
     shared = {**_noise_columns(received, noise), **reliability.columns(usage)}
     arrived = _arrived(workspace, scenario, reception, model, received)
+    if any(receiver.calibrated for name, receiver in scenario.denoiser.receivers().items() if name in names):
+        generator = seeded(scenario, reception, "calibration")
+        arrived = replace(arrived, calibration=noise_tables(backend, received, workspace.layout, generator=generator))
     prior, oracle = arrived.prior, Oracle(workspace.packed.vector, workspace.test)
     for name, receiver in scenario.denoiser.receivers().items():
         if name not in names:
@@ -279,6 +293,7 @@ def _columns(receiver: Receiver, result: Delivery) -> dict[str, Any]:
         "unlabelled": spent.unlabelled,
         "labelled": spent.labelled,
         "receiver_bits": spent.side_info_bits,
+        "pattern": spent.pattern,
     }
 
 

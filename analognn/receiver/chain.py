@@ -16,9 +16,20 @@ class Receiver:
 
     Args:
         stages: in the order in which they are applied; none leaves the received values as they are.
+
+    Raises:
+        ValueError: a stage that asks for a calibration is not the first.
     """
 
     stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        for stage in self.stages[1:]:
+            if stage.calibrated:
+                raise ValueError(
+                    f"`Receiver(stages=...)`: {type(stage).__name__} knows the noise of the values as they came out of "
+                    "the medium; put it first, and only one such stage."
+                )
 
     @property
     def budget(self) -> Budget:
@@ -33,6 +44,11 @@ class Receiver:
     def measured(self) -> bool:
         """Whether a stage asks for what the transmitter measured on the layers of its clean model."""
         return any(stage.measured for stage in self.stages)
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether a stage asks for what a calibration pattern told."""
+        return any(stage.calibrated for stage in self.stages)
 
     def check(self, model: nn.Module) -> None:
         """Raise ``ValueError`` where a stage cannot work on ``model``."""

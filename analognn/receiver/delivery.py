@@ -24,6 +24,7 @@ from analognn.denoise import Budget, Prior
 from analognn.evaluate import Evaluator, Inputs
 from analognn.packing import ParameterLayout
 from analognn.receiver.inputs import Labelled
+from analognn.receiver.pattern import NoiseTables
 from analognn.receiver.side import SideInformation
 
 BUDGETS: tuple[Budget, ...] = get_args(Budget)
@@ -47,17 +48,20 @@ class Spent:
         side_info: item -> bits over the reliable path; an item that two stages use travels once.
         unlabelled: examples without labels.
         labelled: examples with labels.
+        pattern: values of a calibration pattern sent through the medium; their side information is in ``side_info``.
     """
 
     side_info: Mapping[str, int] = field(default_factory=dict)
     unlabelled: int = 0
     labelled: int = 0
+    pattern: int = 0
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(
             {**self.side_info, **other.side_info},
             max(self.unlabelled, other.unlabelled),
             max(self.labelled, other.labelled),
+            max(self.pattern, other.pattern),
         )
 
     @property
@@ -91,6 +95,7 @@ class Delivery:
         side: what came over the reliable path besides the reliable tensors.
         unlabelled: inputs without labels, on the device to compute on.
         labelled: examples with labels, on the same device.
+        calibration: what a pattern told of the medium's noise, as it applies to ``received``.
         oracle: for oracle stages alone.
         spent: what the stages so far used.
         chosen: what they chose, by name of the record's column.
@@ -103,6 +108,7 @@ class Delivery:
     side: SideInformation | None = None
     unlabelled: Inputs | None = None
     labelled: Labelled | None = None
+    calibration: NoiseTables | None = None
     oracle: Oracle | None = None
     spent: Spent = field(default_factory=Spent)
     chosen: Mapping[str, Any] = field(default_factory=dict)
@@ -133,7 +139,7 @@ class Delivery:
         """A copy of the model, moved to ``device`` if named, in eval mode, for a stage to work on."""
         return copy.deepcopy(self.model).to(device).eval()
 
-    def needs(self, stage: object, name: Literal["side", "unlabelled", "labelled", "oracle"]) -> Any:
+    def needs(self, stage: object, name: Literal["side", "unlabelled", "labelled", "calibration", "oracle"]) -> Any:
         """What the receiver holds under ``name``.
 
         Raises:
@@ -156,6 +162,11 @@ class Stage(ABC):
     @property
     def measured(self) -> bool:
         """Whether it asks for what the transmitter measured on the layers of its clean model."""
+        return False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it asks for what a calibration pattern told; such a stage is the first of its receiver."""
         return False
 
     @abstractmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import get_args
 
 import torch
@@ -41,25 +43,34 @@ class Denoise(Stage):
 
     def __call__(self, delivery: Delivery) -> Delivery:
         """See :class:`Stage`."""
-        received = delivery.estimate
-        cut = list(pieces(delivery.layout, self.per))
-        weights = torch.empty_like(received.values)
-        for piece, prior in zip(cut, self._priors(delivery, received, cut), strict=True):
-            weights[piece.part] = self.denoiser(_piece(received, piece), prior).reshape(-1)
-        bits = {}
-        if delivery.prior.source == "side-information" and not isinstance(self.denoiser, Ml):  # which uses no prior
-            bits = {f"prior of each {self.per}": 2 * BITS_PER_VALUE * len(cut)}
-        return delivery.with_weights(weights).spending(side_info=bits)
-
-    def _priors(self, delivery: Delivery, received: Received, cut: list[Piece]) -> list[Prior]:
-        if self.per == "model" or delivery.prior.source in ("given", "oracle"):
-            return [delivery.prior] * len(cut)
-        if delivery.prior.source == "side-information":
-            return list(delivery.needs(self, "side").priors[self.per])
-        return [Prior.from_received(_piece(received, piece)) for piece in cut]
+        return denoise(delivery, self, self.per, repeat(self.denoiser))
 
 
-def _piece(received: Received, piece: Piece) -> Received:
+def denoise(delivery: Delivery, stage: Stage, per: Per, denoisers: Iterable[Denoiser]) -> Delivery:
+    """What ``stage`` makes of ``delivery`` with one of ``denoisers`` a piece; the priors are as in :class:`Denoise`."""
+    received = delivery.estimate
+    cut = list(pieces(delivery.layout, per))
+    weights = torch.empty_like(received.values)
+    pays = False
+    for piece, prior, denoiser in zip(cut, _priors(delivery, stage, received, per, cut), denoisers, strict=False):
+        weights[piece.part] = denoiser(piece_of(received, piece), prior).reshape(-1)
+        pays |= not isinstance(denoiser, Ml)  # which uses no prior
+    bits = {}
+    if delivery.prior.source == "side-information" and pays:
+        bits = {f"prior of each {per}": 2 * BITS_PER_VALUE * len(cut)}
+    return delivery.with_weights(weights).spending(side_info=bits)
+
+
+def _priors(delivery: Delivery, stage: Stage, received: Received, per: Per, cut: list[Piece]) -> list[Prior]:
+    if per == "model" or delivery.prior.source in ("given", "oracle"):
+        return [delivery.prior] * len(cut)
+    if delivery.prior.source == "side-information":
+        return list(delivery.needs(stage, "side").priors[per])
+    return [Prior.from_received(piece_of(received, piece)) for piece in cut]
+
+
+def piece_of(received: Received, piece: Piece) -> Received:
+    """What arrived of one piece, in its shape."""
     noise_var = received.noise_var
     if isinstance(noise_var, Tensor):
         noise_var = noise_var.expand(received.values.shape)[piece.part].reshape(piece.shape)

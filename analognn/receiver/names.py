@@ -15,6 +15,7 @@ from typing import Any
 from analognn.channels import checks
 from analognn.denoise import DENOISERS
 from analognn.receiver.analytic import CorrectVariance, Project, Protect
+from analognn.receiver.calibrated import CorrectOffset, DenoiseState
 from analognn.receiver.chain import Receiver
 from analognn.receiver.delivery import BUDGETS, Stage
 from analognn.receiver.denoising import Denoise
@@ -86,6 +87,8 @@ def _own(settings: Settings) -> dict[str, Stage]:
         "mmsep-layers": SearchLayers(settings.lambda_primes),
         "mmsepb-moments": SearchUnlabelled("moments", *grid),
         "mmsepb-entropy": SearchUnlabelled("entropy", *grid),
+        "offset": CorrectOffset(),
+        "state": DenoiseState(),
         "protect": Protect(settings.directions),
         "project": Project(),
         "project-running-mean": Project("running-mean"),

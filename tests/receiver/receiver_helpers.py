@@ -5,9 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from analognn import ParameterLayout, Prior
+from analognn import ChannelBackend, ParameterLayout, Prior
 from analognn.channels import Awgn
-from analognn.receiver import Delivery, Labelled, Oracle, measure
+from analognn.receiver import Delivery, Labelled, Oracle, measure, noise_tables
 from analognn.receiver.statistics import recalibrate
 
 
@@ -63,7 +63,8 @@ def delivery(model: nn.Module, inputs: Tensor, *, wnr_db: float = 6.0, seed: int
     """``model`` through AWGN, with everything a receiver may hold; labels are the clean model's answers."""
     layout = ParameterLayout.from_model(model)
     weights = layout.pack(model).vector
-    received = Awgn(wnr_db=wnr_db).transmit(weights, generator=torch.Generator().manual_seed(seed))
+    backend, generator = ChannelBackend(Awgn(wnr_db=wnr_db)), torch.Generator().manual_seed(seed)
+    received = backend.receive(layout.pack(model), generator=generator)
     with torch.no_grad():
         labelled = Labelled(inputs[:100], model(inputs[:100]).argmax(1))
     return replace(
@@ -71,5 +72,6 @@ def delivery(model: nn.Module, inputs: Tensor, *, wnr_db: float = 6.0, seed: int
         side=measure(model, layout, inputs),
         unlabelled=inputs[100:200],
         labelled=labelled,
+        calibration=noise_tables(backend, received, layout, generator=generator),
         oracle=Oracle(weights, labelled.evaluator),
     )
