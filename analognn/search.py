@@ -180,7 +180,7 @@ def _rule_out_the_rest(
 ) -> float:
     """Evaluate every other pair until it cannot be the best any more; adds those that got through, returns the cost.
 
-    What each pair will most likely answer wrong comes first, as many examples at a time as it may yet miss.
+    What each pair will most likely answer wrong comes first: as many examples as it may yet miss, or has had.
     """
     evaluator, count = candidates.evaluator, len(candidates.evaluator)
     known = margins(torch.stack(list(seen.values())), evaluator.labels).cpu()
@@ -194,7 +194,7 @@ def _rule_out_the_rest(
         partial = Score(0, 0, 0.0)
         while partial.total < count and _may_win(index, partial, best, scores[best]):
             spare = partial.correct + count - partial.total - scores[best].correct
-            part = evaluator.subset(order[partial.total : partial.total + max(spare + 1, 4)])
+            part = evaluator.subset(order[partial.total : partial.total + max(spare + 1, 4, partial.total)])
             logits.append(part.logits(candidates.written(index)))
             partial += part.score(logits[-1])
         used += partial.total
