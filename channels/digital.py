@@ -121,7 +121,7 @@ class Digital(EqualisedLink, Channel):
     format: str = FIT
     airtime: float = 1.0
     threshold: float | None = None
-    margin_db: float = 3.0
+    margin_db: float = 3.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
