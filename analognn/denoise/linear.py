@@ -113,7 +113,7 @@ def affine(received: Received, prior: Prior, lambda_prime: float, beta: float) -
     q = _noise_share(received, prior)
     scale = 1.0 / (1.0 - lambda_prime * q)
     theta, rho = (1.0 - q) * scale, q * (prior.mean + prior.var * beta) * scale
-    return theta.to(received.values) * received.values + rho.to(received.values)
+    return (theta.to(received.values) * received.values).add_(rho.to(received.values))
 
 
 def _noise_share(received: Received, prior: Prior) -> Tensor:
