@@ -72,7 +72,7 @@ class Prior:
             raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")
         values = received.values[kept].double()
         total, noise = float(values.var(correction=0)), float(noise_var[kept].double().mean())
-        if total < noise:
+        if total < noise and values.numel() > 1:  # one value has no variance, which is nobody's mistake
             _warn_negative(noise - total > 3 * noise * math.sqrt(2 / values.numel()))
         return cls(float(values.mean()), max(total - noise, 0.0), "blind")
 
