@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from analognn.estimates import Estimate
+from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
 from analognn.files import replacing
@@ -19,6 +19,7 @@ COLUMNS = 4
 """Panels side by side at most."""
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
 STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
+_DASHES = ("-", "--", ":")
 _AXES = {"esn0_db": "Es/N0 [dB]", "wnr_db": "WNR [dB]"}
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
 
@@ -51,19 +52,14 @@ def accuracy_vs_key(summary: Summary, key: str) -> Figure:
     for panel, name in zip(axes, names, strict=True):
         if summary.clean is not None:
             panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
-        for style, label in zip(itertools.cycle(STYLES), summary.scenario.media, strict=False):
+        for index, label in enumerate(summary.scenario.media):
             entries = [entry for entry in summary.entries if (entry.denoiser, entry.medium) == (name, label)]
-            _line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], style, label)
+            _line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], index, label)
         _tidy(panel)
         panel.set_title(_LABELS.get(name, name))
         panel.set_xlabel(_AXES.get(key, key))
     axes[0].set_ylabel("test accuracy")
-    axes[0].set_ylim(0, 1.03)
-    axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=min(len(texts), 5) or 1, frameon=False)
-    draws = f"mean and 95 % interval over noise draws ({summary.scenario.seeds} a point)"
-    figure.suptitle(f"{summary.scenario.model}: {draws}", fontsize=11)
+    _finish(figure, axes[0], summary.scenario, legend_columns=5)
     return figure
 
 
@@ -85,35 +81,41 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
             panel.set_ylabel("test accuracy")
     for unused in axes[len(labels) :]:
         unused.remove()
-    axes[0].set_ylim(0, 1.03)
-    axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names) or 1, frameon=False)
-    scenario = summary.scenario
-    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
-    figure.suptitle(f"{scenario.model}: accuracy after medium and denoiser, {draws}", fontsize=11)
+    _finish(figure, axes[0], summary.scenario, legend_columns=2 + columns)
     return figure
 
 
 def _panel(panel: Axes, entries: list[Entry], summary: Summary) -> None:
     if summary.clean is not None:
         panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
-    for (color, marker), name in zip(STYLES, summary.scenario.denoiser.names, strict=False):
+    for index, name in enumerate(summary.scenario.denoiser.names):
         line = [
             (entry.wnr_db, entry.accuracy) for entry in entries if entry.denoiser == name and entry.wnr_db is not None
         ]
-        _line(panel, line, (color, marker), _LABELS.get(name, name))
+        _line(panel, line, index, _LABELS.get(name, name))
     _tidy(panel)
 
 
-def _line(panel: Axes, points: list[tuple[float, Estimate]], style: tuple[str, str], label: str) -> None:
+def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: str) -> None:
+    dashes, style = divmod(index, len(STYLES))
+    color, marker = STYLES[style]
     points = sorted(points, key=lambda point: point[0])
     below = [a.mean - (a.low if a.low is not None else a.mean) for _, a in points]
     above = [(a.high if a.high is not None else a.mean) - a.mean for _, a in points]
     panel.errorbar(
-        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=style[0],
-        marker=style[1], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
+        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=color,
+        marker=marker, linestyle=_DASHES[dashes % len(_DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
     )  # fmt: skip
+
+
+def _finish(figure: Figure, first: Axes, scenario: Scenario, *, legend_columns: int) -> None:
+    first.set_ylim(0, 1.03)
+    first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    handles, names = first.get_legend_handles_labels()
+    columns = max(min(len(names), legend_columns), 1)
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
+    figure.suptitle(f"{scenario.model}: accuracy after medium and receiver, {draws}", fontsize=11)
 
 
 def _tidy(panel: Axes) -> None:
