@@ -150,12 +150,13 @@ class ByValue(Backend):
         return Received(packed.vector + z, noise_var, "exact")
 
 
-def test_noise_that_is_known_value_by_value_needs_no_pattern(mnist):
-    found = arrived(mnist, ByValue(), 0)
+def test_noise_that_is_known_value_by_value_needs_no_pattern(residual):
+    packed = ParameterLayout.from_model(residual).pack(residual)
+    found = arrived((residual, packed), ByValue(), 0)
     assert found.calibration == NoiseTables({}, 0, Usage())
     offset, state = (receiver(name)(found) for name in ("offset", "state"))
     assert torch.equal(offset.estimate.values, found.received.values)
-    slot = mnist[1].layout.slots[1]
+    slot = packed.layout.slots[1]
     part = slice(slot.start, slot.stop)
     piece = Received(
         found.received.values[part].view(slot.shape), found.received.noise_var[part].view(slot.shape), "exact"
