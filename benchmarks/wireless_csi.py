@@ -157,8 +157,8 @@ def report(
         "## What it costs ResNet-20",
         "",
         f"{DRAWS} draws, ML, first 500 test images, % right with 95 % intervals. The gaps say how many points AWGN",
-        "overstates the accuracy of the link: with each tensor's variance, and with one variance for all. Draws of pure",
-        "AWGN differ by 7 points here (standard deviation), so only gaps far beyond that are findings.",
+        "overstates the accuracy of the link: with each tensor's variance, and with one variance for all. Draws of",
+        "pure AWGN differ by 7 points here (standard deviation), so only gaps far beyond that are findings.",
         "",
         "| channel knowledge | WNR dB | layers | kurtosis | KS | corr abs z, w | neighbours | accuracy | gap, layers |"
         " gap, one |",
