@@ -81,7 +81,7 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
             panel.set_ylabel("test accuracy")
     for unused in axes[len(labels) :]:
         unused.remove()
-    _finish(figure, axes[0], summary.scenario, legend_columns=2 + columns)
+    _finish(figure, axes[0], summary.scenario, legend_columns=3 + columns)
     return figure
 
 
