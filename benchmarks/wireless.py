@@ -38,7 +38,7 @@ from analognn.packing import ParameterLayout
 
 HERE = Path(__file__).parent
 CHANNELS = ("awgn", "rayleigh", "tdl-a", "tdl-c", "cdl-c", "umi")
-MEANS = {"full": "full inversion", "truncated": "truncated inversion, 0.1", "mmse": "MMSE equalisation"}
+MEANS = {"full": "full inversion", "truncated": "truncated inversion, 0.1", "mmse": "equalisation"}
 RECEIVERS = {"ml": "ML", "mmse": "MMSE", "mmsepb": "MMSEpb", "mmse+recalibrate": "MMSE + recalibrate"}
 TARGET = 0.8
 """Share of the clean accuracy whose Es/N0 is reported."""
@@ -85,13 +85,15 @@ def media(channel: str) -> dict[str, str]:
     return {"awgn": "no fading"} if channel == "awgn" else {f"{channel}-{key}": text for key, text in MEANS.items()}
 
 
-def needed_db(curve: dict[float, list[float]], accuracy: float) -> float | None:
-    """Least Es/N0 [dB] for ``accuracy``, linear between the points; None where the sweep does not cross it."""
+def needed(curve: dict[float, list[float]], accuracy: float) -> str:
+    """Least Es/N0 [dB] for ``accuracy`` as text, linear between the points."""
     means = [(esn0_db, statistics.fmean(draws)) for esn0_db, draws in curve.items()]
+    if means[0][1] >= accuracy:
+        return f"< {means[0][0]:g}"
     for (low, a), (high, b) in itertools.pairwise(means):
         if a < accuracy <= b:
-            return low + (high - low) * (accuracy - a) / (b - a)
-    return None
+            return f"{low + (high - low) * (accuracy - a) / (b - a):.1f}"
+    return f"> {means[-1][0]:g}"
 
 
 def picture(found: Curves, clean: float, scenario: Scenario) -> Figure:
@@ -149,7 +151,8 @@ def report(records: list[Record], mmse_wnr_db: dict[str, float], scenario: Scena
         "",
         f"## Es/N0 for {TARGET:.0%} of the clean accuracy [dB]",
         "",
-        "Of the mean accuracy, linear between points 5 dB apart: good to about 1 dB.",
+        "Of the mean accuracy, linear between points 5 dB apart: good to about 1 dB. Equalisation with ML is zero",
+        "forcing, with MMSE it is MMSE equalisation.",
         "",
         "| channel | how fades are met | " + " | ".join(RECEIVERS.values()) + " |",
         "|---|---|" + "---:|" * len(RECEIVERS),
@@ -171,8 +174,7 @@ def report(records: list[Record], mmse_wnr_db: dict[str, float], scenario: Scena
 def _needs(found: Curves, accuracy: float) -> Iterator[str]:
     for channel in CHANNELS:
         for medium, text in media(channel).items():
-            needed = [needed_db(found[medium, name], accuracy) for name in RECEIVERS]
-            cells = " | ".join("-" if each is None else f"{each:.1f}" for each in needed)
+            cells = " | ".join(needed(found[medium, name], accuracy) for name in RECEIVERS)
             yield f"| {channel} | {text} | {cells} |"
 
 
