@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args
 
 import torch
@@ -40,6 +41,16 @@ class Usage:
     retransmissions: int = 0
     side_info_bits: int = 0
     tiles: int = 0
+
+    @classmethod
+    def total(cls, usages: Sequence[Usage]) -> Usage:
+        """What several transmissions cost together; the outage is their average.
+
+        >>> Usage.total([Usage(channel_uses=2, outage=0.5), Usage(channel_uses=1)])
+        Usage(channel_uses=3, energy=0.0, outage=0.25, retransmissions=0, side_info_bits=0, tiles=0)
+        """
+        sums = {item.name: sum(getattr(usage, item.name) for usage in usages) for item in fields(cls)}
+        return replace(cls(**sums), outage=sums["outage"] / len(usages))
 
 
 @dataclass(frozen=True)

@@ -211,17 +211,7 @@ def _batch(rows: list[Received], x: Tensor) -> Received:
     values = torch.stack([row.values for row in rows]).view(x.shape)
     sources = {row.source for row in rows}
     source = next(kind for kind in ("estimated", "side-information", "exact") if kind in sources)
-    return Received(values, noise_var, source, _total([row.usage for row in rows]), _mean_split(rows))
-
-
-def _total(usages: list[Usage]) -> Usage:
-    """The sum over transmissions; outage per transmission, on average."""
-    return Usage(
-        channel_uses=sum(usage.channel_uses for usage in usages),
-        energy=sum(usage.energy for usage in usages),
-        outage=sum(usage.outage for usage in usages) / len(usages),
-        side_info_bits=sum(usage.side_info_bits for usage in usages),
-    )
+    return Received(values, noise_var, source, Usage.total([row.usage for row in rows]), _mean_split(rows))
 
 
 def _mean_split(rows: list[Received]) -> NoiseSplit:

@@ -8,7 +8,7 @@ time, more where fades or erasures differ.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,18 +64,8 @@ class Repeated(Channel):
         values = torch.where(precision > 0, weighted / precision, mean)  # erased every time
         noise_var = torch.where(precision < 1 / NOISELESS, 1 / precision, 0.0)
         worst = max(sources, key=SOURCES.index)
-        return Received(values.to(x.dtype), float(noise_var) if noise_var.ndim == 0 else noise_var, worst, _sum(usages))
-
-
-def _sum(usages: list[Usage]) -> Usage:
-    return Usage(
-        channel_uses=sum(usage.channel_uses for usage in usages),
-        energy=sum(usage.energy for usage in usages),
-        outage=sum(usage.outage for usage in usages) / len(usages),
-        retransmissions=sum(usage.retransmissions for usage in usages),
-        side_info_bits=usages[0].side_info_bits,
-        tiles=sum(usage.tiles for usage in usages),
-    )
+        usage = replace(Usage.total(usages), side_info_bits=usages[0].side_info_bits)  # sent once
+        return Received(values.to(x.dtype), float(noise_var) if noise_var.ndim == 0 else noise_var, worst, usage)
 
 
 def repeated_ofdm(
