@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analognn import compat, plots, progress
-from analognn.estimates import estimate
+from analognn.estimates import Estimate, estimate
 from analognn.experiments import Record, Scenario, Store, run
 from analognn.experiments.gains import Gain, area, curves, gains
 from analognn.files import replacing
@@ -49,8 +49,7 @@ def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence
     yield from (
         f"### {medium}",
         "",
-        f"ML needs {_db(at_60['ml'].crossing_db)} dB for 60 % and {_db(at_80['ml'].crossing_db)} dB for "
-        f"{80 * clean:.1f} %.",
+        f"ML needs {_crossing(at_60['ml'])} for 60 % and {_crossing(at_80['ml'])} for {80 * clean:.1f} %.",
         "",
         "| budget | receiver | dB over ML at 60 % | at 80 % of clean | area % | area - ML | side info kbit | s |",
         "|---|---|---:|---:|---:|---:|---:|---:|",
@@ -80,11 +79,12 @@ def _gain(gain: Gain) -> str:
     return ("≥ " if gain.at_least else "") + _db(gain.over_ml_db, "+")
 
 
-def _db(value: object, sign: str = "") -> str:
-    if value is None:
-        return "more than the sweep's"
-    low, mean = value.low, value.mean  # type: ignore[attr-defined]
-    return f"{mean:{sign}.1f}" + ("" if low is None else f" ± {mean - low:.1f}")
+def _crossing(gain: Gain) -> str:
+    return "more than the sweep holds" if gain.crossing_db is None else f"{_db(gain.crossing_db)} dB"
+
+
+def _db(value: Estimate, sign: str = "") -> str:
+    return f"{value.mean:{sign}.1f}" + ("" if value.low is None else f" ± {value.mean - value.low:.1f}")
 
 
 def main() -> None:
