@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def accuracy_vs_key(summary: Summary, key: str) -> Figure:
         panel.set_title(_LABELS.get(name, name))
         panel.set_xlabel(_AXES.get(key, key))
     axes[0].set_ylabel("test accuracy")
-    _finish(figure, axes[0], summary.scenario, legend_columns=5)
+    _finish(figure, axes[0], summary.scenario)
     return figure
 
 
@@ -68,7 +69,7 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
     labels = list(dict.fromkeys(entry.medium for entry in summary.entries))
     columns = min(max(len(labels), 1), COLUMNS)
     rows = -(-len(labels) // columns) or 1
-    figure = Figure(figsize=(1.2 + 3.6 * columns, 1.2 + 3.0 * rows), layout="constrained")
+    figure = Figure(figsize=(1.2 + max(3.6 * columns, 5.4), 1.2 + 3.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     axes: list[Axes] = list(grid.flat)
     for index, (panel, label) in enumerate(zip(axes, labels, strict=False)):
@@ -81,7 +82,7 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
             panel.set_ylabel("test accuracy")
     for unused in axes[len(labels) :]:
         unused.remove()
-    _finish(figure, axes[0], summary.scenario, legend_columns=3 + columns)
+    _finish(figure, axes[0], summary.scenario)
     return figure
 
 
@@ -108,14 +109,17 @@ def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: 
     )  # fmt: skip
 
 
-def _finish(figure: Figure, first: Axes, scenario: Scenario, *, legend_columns: int) -> None:
+def _finish(figure: Figure, first: Axes, scenario: Scenario) -> None:
     first.set_ylim(0, 1.03)
     first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles, names = first.get_legend_handles_labels()
-    columns = max(min(len(names), legend_columns), 1)
+    width = figure.get_figwidth()
+    column = 0.7 + 0.08 * max(map(len, names), default=0)  # inches that the longest entry takes
+    columns = max(min(len(names), int(width / column)), 1)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
     draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
-    figure.suptitle(f"{scenario.model}: accuracy after medium and receiver, {draws}", fontsize=11)
+    title = f"{scenario.model}: accuracy after medium and receiver, {draws}"
+    figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
 
 
 def _tidy(panel: Axes) -> None:
