@@ -40,7 +40,10 @@ def _receivers() -> dict[str, Item]:
 
 def _described_stage(stage: Stage) -> Item:
     made = stage.denoiser if isinstance(stage, Denoise) else stage
-    return described(type(made))
+    item = described(type(made))
+    own = {key: getattr(made, key, default) for key, default in item["parameters"].items()}
+    changed = ", ".join(f"{key} = {value}" for key, value in own.items() if value != item["parameters"][key])
+    return item | {"summary": f"{item['summary']} ({changed})"} if changed else item
 
 
 def described(made: Callable[..., object]) -> Item:

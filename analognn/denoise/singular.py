@@ -58,7 +58,7 @@ class Svd:
 
 @dataclass(frozen=True)
 class SvdHard:
-    """Optimal hard threshold of singular values for low rank; see :class:`Svd`."""
+    """Optimal hard threshold of singular values for low rank."""
 
     budget: ClassVar[Budget] = "none"
 
@@ -69,7 +69,7 @@ class SvdHard:
 
 @dataclass(frozen=True)
 class SvdInvariant:
-    """Singular-value shrinkage for any spectrum (rotationally invariant estimator); see :class:`Svd`."""
+    """Singular-value shrinkage for any spectrum (rotationally invariant estimator)."""
 
     budget: ClassVar[Budget] = "none"
 
