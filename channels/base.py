@@ -119,6 +119,11 @@ class Received:
                 f"{list(self.values.shape)}; got shape {list(variance.shape)}."
             ) from None
 
+    @property
+    def noise_var_per_value(self) -> Tensor:
+        """``noise_var`` in the shape and on the device of ``values``, as a view."""
+        return torch.as_tensor(self.noise_var, device=self.values.device).expand(self.values.shape)
+
 
 class Channel(ABC):
     """A medium for one real vector. Subclass as a frozen dataclass whose fields are its parameters."""

@@ -66,7 +66,7 @@ class Prior:
         Raises:
             ValueError: every value was erased.
         """
-        noise_var = torch.as_tensor(received.noise_var, device=received.values.device).expand(received.values.shape)
+        noise_var = received.noise_var_per_value
         kept = torch.isfinite(noise_var)
         if not bool(kept.any()):
             raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")

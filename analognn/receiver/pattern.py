@@ -84,7 +84,7 @@ def noise_tables(
     ((0.0,), 5064)
     """
     checks.real("noise_tables", "fraction", fraction, gt=0)
-    noise_var = torch.as_tensor(received.noise_var, device=received.values.device).expand(received.values.shape)
+    noise_var = received.noise_var_per_value
     asked = ParameterLayout(tuple(s for s in layout.slots if _one_variance(noise_var[s.start : s.stop])), (), 0)
     if not asked.slots:
         return NoiseTables({}, 0, Usage())
@@ -95,7 +95,7 @@ def noise_tables(
 
 def tables_of(pattern: PackedWeights, back: Received) -> dict[str, NoiseTable]:
     """The table of each tensor of the pattern that came ``back`` with noise."""
-    noise_var = torch.as_tensor(back.noise_var, device=back.values.device).expand(back.values.shape)
+    noise_var = back.noise_var_per_value
     found = {}
     for slot in pattern.layout.slots:
         part = slice(slot.start, slot.stop)
@@ -125,7 +125,7 @@ def quantiles_of(packed: PackedWeights) -> dict[str, Tensor]:
 
 def received_quantiles(received: Received, layout: ParameterLayout) -> dict[str, Tensor]:
     """The same from the values [n] that arrived, their spread reduced to that of the clean ones; 0 where none did."""
-    noise_var = torch.as_tensor(received.noise_var, device=received.values.device).expand(received.values.shape)
+    noise_var = received.noise_var_per_value
     found = {}
     for slot in layout.slots:
         part = slice(slot.start, slot.stop)
