@@ -1,5 +1,29 @@
-"""Training with noise on purpose, the other answer to noisy weights: retrain where denoising repairs."""
+"""Training with noise on purpose: the other answer to noisy weights, and the methods of the papers on noise as a friend.
 
-from .noise_aware import WeightNoise, train_noise_aware
+Each name below brings its module (and torch) on first use; `analognn.training.study` names the experiments.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analognn.training.noise_aware import WeightNoise, train_noise_aware
+
+_HOME = {
+    "WeightNoise": "noise_aware",
+    "train_noise_aware": "noise_aware",
+}
 
 __all__ = ["WeightNoise", "train_noise_aware"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"analognn.training.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'analognn.training' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
