@@ -1,4 +1,4 @@
-"""Training with noise on purpose: the other answer to noisy weights, and the methods of the papers on noise as a friend.
+"""Training with noise on purpose: retraining for noisy weights, and the methods of the papers on noise as a friend.
 
 Each name below brings its module (and torch) on first use; `analognn.training.study` names the experiments.
 """

@@ -8,13 +8,16 @@ and loads none: importing this module brings no torch.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from analognn.files import replacing
 from analognn.progress import Report
 
 if TYPE_CHECKING:
@@ -109,6 +112,12 @@ class Findings:
     claims: tuple[Claim, ...]
     settings: dict[str, float | int | str]
 
+    def write(self, study: Study, path: Path) -> None:
+        """All numbers as JSON, with what ``study`` is called and where it comes from."""
+        named = {"method": study.name, "summary": study.summary, "source": study.source}
+        with replacing(path) as part:
+            part.write_text(json.dumps(named | dataclasses.asdict(self), indent=1) + "\n", encoding="utf-8")
+
 
 @dataclass(frozen=True)
 class Study:
@@ -127,7 +136,7 @@ class Study:
     run: Callable[..., Findings]
 
     def find(
-        self, *, seeds: int, data_dir: Path | None = None, progress: Report = lambda done, total: None
+        self, *, seeds: int, data_dir: Path | None = None, progress: Report = lambda _done, _total: None
     ) -> Findings:
         """Run it.
 

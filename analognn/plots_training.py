@@ -1,0 +1,97 @@
+"""Pictures of studies: every panel that a `Findings` holds, whatever the method. They draw what they are given."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analognn.files import replacing
+from analognn.plots import STYLES
+from analognn.training.study import Curve, Findings, Panel
+
+COLUMNS = 3
+"""Panels side by side at most."""
+_INK = "0.15"
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write ``figure`` as PNG."""
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=150)
+
+
+def draw(findings: Findings, *, title: str) -> Figure:
+    """All panels in rows; bands and bars are 95 % intervals over seeds, dashed lines are theory.
+
+    A label has the same colour in every panel. Past six labels a second line style takes up the colours again.
+    """
+    columns = min(len(findings.panels), COLUMNS)
+    rows = -(-len(findings.panels) // columns)
+    figure = Figure(figsize=(1 + 5 * columns, 0.6 + 4.1 * rows), layout="constrained")
+    labels = list(dict.fromkeys(curve.label for panel in findings.panels for curve in panel.curves))
+    for index, panel in enumerate(findings.panels):
+        _panel(figure.add_subplot(rows, columns, index + 1), panel, labels)
+    figure.suptitle("\n".join(textwrap.wrap(title, 60 * columns)))
+    return figure
+
+
+def _panel(axes: Axes, panel: Panel, labels: list[str]) -> None:
+    for curve in panel.curves:
+        _curve(axes, curve, labels.index(curve.label), alone=_is_alone(curve, panel))
+    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set_title("\n".join(textwrap.wrap(panel.title, 55)), fontsize="medium")
+    if panel.log_x:
+        axes.set_xscale("log")
+    if panel.log_y:
+        axes.set_yscale("log")
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    _legend(axes, panel)
+
+
+def _is_alone(curve: Curve, panel: Panel) -> bool:
+    """Whether no other curve of the panel has its label, so that the legend has to name it."""
+    return sum(each.label == curve.label for each in panel.curves) == 1
+
+
+def _curve(axes: Axes, curve: Curve, index: int, *, alone: bool) -> None:
+    color, marker = STYLES[index % len(STYLES)]
+    if curve.kind == "theory":
+        axes.plot(
+            curve.x,
+            curve.y,
+            "--",
+            color=_INK if alone else color,
+            linewidth=1.4,
+            zorder=3,
+            label=curve.label if alone else None,
+        )
+    elif curve.kind == "points":
+        axes.errorbar(
+            curve.x, curve.y, yerr=curve.half_width, fmt=marker, color=color, markerfacecolor="white", markersize=6,
+            elinewidth=1.2, capsize=3, label=curve.label, zorder=4,
+        )  # fmt: skip
+    else:
+        _line(axes, curve, color, "-" if index < len(STYLES) else "-.")
+
+
+def _line(axes: Axes, curve: Curve, color: str, style: str) -> None:
+    axes.plot(curve.x, curve.y, style, color=color, label=curve.label)
+    if curve.half_width is not None:
+        y, half = np.array(curve.y), np.array(curve.half_width)
+        axes.fill_between(curve.x, y - half, y + half, color=color, alpha=0.25, linewidth=0)
+
+
+def _legend(axes: Axes, panel: Panel) -> None:
+    """Names in the order of the curves; one entry for all theory that shares its colour with what it explains."""
+    handles, names = axes.get_legend_handles_labels()
+    if any(curve.kind == "theory" and not _is_alone(curve, panel) for curve in panel.curves):
+        handles.append(Line2D([], [], linestyle="--", color="0.35"))
+        names.append("theory")
+    axes.legend(handles, names, frameon=False, fontsize="small")
