@@ -17,6 +17,7 @@ import click
 from analognn import __version__, progress
 from analognn.cli_channel import show_channel
 from analognn.cli_theory import theory
+from analognn.cli_train import train
 from analognn.usage import refuses_bad_input
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def main() -> None:
 
 
 main.add_command(theory)
+main.add_command(train)
 
 
 def _run_options(command: Callable[P, None]) -> Callable[P, None]:
