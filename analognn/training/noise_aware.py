@@ -5,6 +5,7 @@
 Optionally |W| <= clip_sigma std(W) after each step: the noise of a crossbar grows with the largest weight of a tile.
 The noise is aihwkit's (its weight modifiers, on tiles with exact products; Rasch et al., "Hardware-aware training for
 large-scale and diverse deep learning inference workloads using in-memory computing-based accelerators", 2023).
+For absolute noise of any medium in a loop of your own see :mod:`.weight_noise`.
 
 Batch-norm trains as always: it normalises by the statistics of each noisy batch, and the running statistics that it
 leaves behind were collected under noise, not re-estimated without.
