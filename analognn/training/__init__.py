@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analognn.training.noise_aware import WeightNoise, train_noise_aware
+    from analognn.training.weight_noise import noisy_weights, residual_curvature, weight_noise_penalty
 
 _HOME = {
     "WeightNoise": "noise_aware",
     "train_noise_aware": "noise_aware",
+    "noisy_weights": "weight_noise",
+    "residual_curvature": "weight_noise",
+    "weight_noise_penalty": "weight_noise",
 }
 
-__all__ = ["WeightNoise", "train_noise_aware"]
+__all__ = ["WeightNoise", "noisy_weights", "residual_curvature", "train_noise_aware", "weight_noise_penalty"]
 
 
 def __getattr__(name: str) -> Any:
