@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from analognn import data
+from analognn.data import base, images
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +113,8 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, np.nda
         content = np.concatenate([labels[k, :, None], images[k]], axis=1).tobytes()
         (binary / f"{name}.bin").write_bytes(content)
         (pickled / name).write_bytes(pickle.dumps({"data": images[k], "labels": labels[k].tolist()}))
-        monkeypatch.setitem(data._CIFAR10_BINARY, f"{name}.bin", hashlib.md5(content).hexdigest())
-    monkeypatch.setattr(data, "VALIDATION", 12)
+        monkeypatch.setitem(images._CIFAR10_BINARY, f"{name}.bin", hashlib.md5(content).hexdigest())
+    monkeypatch.setattr(base, "VALIDATION", 12)
     return tmp_path, images, labels
 
 
@@ -175,8 +176,8 @@ def test_a_damaged_torchvision_folder_is_refused_by_name(cifar: tuple[Path, np.n
 
 @pytest.mark.parametrize("layout", ["mnist/MNIST/raw", "MNIST/raw"])
 def test_mnist_from_idx_files(layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "VALIDATION", 3)
-    monkeypatch.setattr(data, "_MNIST_COUNTS", {"train": 10, "t10k": 4})
+    monkeypatch.setattr(base, "VALIDATION", 3)
+    monkeypatch.setattr(images, "_MNIST_COUNTS", {"train": 10, "t10k": 4})
     folder = tmp_path / layout
     folder.mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (10, 1, 28, 28), dtype=np.uint8)
@@ -191,3 +192,43 @@ def test_mnist_from_idx_files(layout: str, tmp_path: Path, monkeypatch: pytest.M
     (folder / "t10k-labels-idx1-ubyte").write_bytes(bytes(11))
     with pytest.raises(ValueError, match=r"t10k-labels-idx1-ubyte is damaged: it must have 12 bytes; got 11"):
         _ = data.load("mnist", data_dir=tmp_path).test
+
+
+def test_sst2_from_files_of_either_kind(tmp_path: Path) -> None:
+    folder = tmp_path / "sst2"
+    folder.mkdir()
+    for name in ("train", "dev", "test"):
+        (folder / f"{name}.tsv").write_text(f"1\ta {name} of joy\n0\tdull , dull\n", encoding="utf-8")
+    tabs = data.load("sst2", data_dir=tmp_path)
+    assert tabs.validation.inputs == ("a dev of joy", "dull , dull")
+    assert tabs.test.labels.tolist() == [1, 0]
+    for name in ("train", "dev", "test"):
+        (folder / f"{name}.tsv").unlink()
+        (folder / f"{name}.jsonl").write_text(f'{{"text": "a {name} of joy", "label": 1, "label_text": "positive"}}\n')
+    assert data.load("sst2", data_dir=tmp_path).train.inputs == ("a train of joy",)
+
+
+@pytest.mark.parametrize("line", ["positive\tgood", "1", "2\tgood", "sentence\tlabel", "1\tgood\tbetter"])
+def test_a_wrong_line_of_sst2_is_named(line: str, tmp_path: Path) -> None:
+    (tmp_path / "sst2").mkdir()
+    for name in ("train", "dev", "test"):
+        (tmp_path / "sst2" / f"{name}.tsv").write_text(f"1\tgood\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"dev.tsv, line 2: must hold a label, 0 or 1, and a sentence; got"):
+        _ = data.load("sst2", data_dir=tmp_path).validation
+
+
+def test_sst2_from_the_hub_is_fetched_into_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+
+    def fetch(repo: str, file: str, *, repo_type: str, local_dir: Path) -> None:
+        local_dir.mkdir(parents=True, exist_ok=True)
+        (local_dir / file).write_text('{"text": "fine", "label": 1}\n')
+
+    monkeypatch.setattr(hub, "hf_hub_download", fetch)
+    assert data.load("sst2", data_dir=tmp_path, download=True).test.inputs == ("fine",)
+
+
+def test_texts_are_taken_like_images() -> None:
+    examples = data.Examples(("a", "b", "c"), torch.tensor([0, 1, 0]))
+    assert examples.take(torch.tensor([2, 0])).inputs == ("c", "a")
+    assert examples.take(slice(1, None)).labels.tolist() == [1, 0]

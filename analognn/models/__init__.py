@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from analognn import checkpoints, data
 from analognn.channels import checks
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parent.parent / "assets"
 
 
 @dataclass(frozen=True)
