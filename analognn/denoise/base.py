@@ -7,7 +7,6 @@ See :mod:`analognn.denoise.testing` for what a denoiser must keep.
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -16,6 +15,8 @@ import torch
 from torch import Tensor
 
 from analognn.channels import Received, checks
+
+from .blind import blind_moments
 
 Budget = Literal["none", "side-information", "unlabelled", "labelled", "oracle"]
 """What an estimate needs beside the received values, from the least to what no receiver has: nothing; bits over the
@@ -60,8 +61,10 @@ class Prior:
     def from_received(cls, received: Received) -> Prior:
         """Blind: mu = mean of r and s_w^2 = max(Var[r] - s_z^2, 0), over the values that were not erased.
 
-        Values without noise (a reliable part) and noisy ones count alike, s_z^2 is the mean over them. A difference
-        below zero becomes 0 with an :class:`EstimateWarning`: Bayesian estimates are then the mean.
+        Values without noise (a reliable part) and noisy ones count alike, s_z^2 is the mean over them, unless some are
+        so noisy that nothing would be left of the others (an equalised link in a deep fade): then each counts by its
+        precision (:func:`analognn.denoise.blind.blind_moments`). A variance below zero becomes 0 with an
+        :class:`EstimateWarning`: Bayesian estimates are then the mean.
 
         Raises:
             ValueError: every value was erased.
@@ -70,11 +73,11 @@ class Prior:
         kept = torch.isfinite(noise_var)
         if not bool(kept.any()):
             raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")
-        values = received.values[kept].double()
-        total, noise = float(values.var(correction=0)), float(noise_var[kept].double().mean())
-        if total < noise and values.numel() > 1:  # one value has no variance, which is nobody's mistake
-            _warn_negative(noise - total > 3 * noise * math.sqrt(2 / values.numel()))
-        return cls(float(values.mean()), max(total - noise, 0.0), "blind")
+        values, noise = received.values[kept].double(), noise_var[kept].double()
+        found = blind_moments(values, noise)
+        if found.var < 0 and values.numel() > 1:  # one value has no variance, which is nobody's mistake
+            _warn_negative(-found.var > 3 * found.var_error)
+        return cls(found.mean, max(found.var, 0.0), "blind")
 
 
 def _warn_negative(beyond_chance: bool) -> None:

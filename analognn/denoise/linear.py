@@ -41,7 +41,8 @@ class MmsePb:
 
     Args:
         lambda_prime: lambda' = 2 s_w^2 lambda, 0 <= lambda' < 1 + s_w^2 / s_z^2; the upper bound depends on the noise
-            and is checked at the call.
+            and is checked at the call. With noise by value the noisiest one decides, so on an equalised link it is
+            hardly above 1. Erased values have no say: they become the prior's mean, whatever the compensators.
         beta: bias compensator, in units of 1 / weight.
 
     >>> received = Received(torch.tensor([1.0, -1.0]), noise_var=1.0, source="exact")
@@ -66,7 +67,7 @@ class MmsePb:
         bound = lambda_prime_bound(received, prior)
         if not self.lambda_prime < bound:
             raise ValueError(
-                f"`MmsePb(lambda_prime=...)` must be < 1 + s_w^2 / s_z^2 = {bound:.6g} for this noise; got "
+                f"`MmsePb(lambda_prime=...)` must be < 1 + s_w^2 / s_z^2 = {bound:.6g} for the noisiest value; got "
                 f"{self.lambda_prime!r}. Use a smaller lambda_prime, or a prior with a larger variance."
             )
         return affine(received, prior, self.lambda_prime, self.beta)
@@ -99,8 +100,9 @@ class Mmse:
 
 
 def lambda_prime_bound(received: Received, prior: Prior) -> float:
-    """1 + s_w^2 / max(s_z^2), which lambda' must stay below; inf without noise."""
-    worst = float(torch.as_tensor(received.noise_var).max())
+    """1 + s_w^2 / max(s_z^2) over the values that arrived, which lambda' must stay below; inf without noise."""
+    noise_var = torch.as_tensor(received.noise_var)
+    worst = float(noise_var.where(torch.isfinite(noise_var), 0.0).max())
     return 1.0 + prior.var / worst if worst > 0 else float("inf")
 
 
@@ -108,11 +110,12 @@ def affine(received: Received, prior: Prior, lambda_prime: float, beta: float) -
     """Theta r + rho for values in the domain.
 
     With q = s_z^2 / (s_w^2 + s_z^2) and p = 1 - q the denoiser reads (p r + q (mu + s_w^2 beta)) / (1 - lambda' q),
-    which holds without noise (q = 0, exactly r) and for an erased value (q = 1, the prior alone) as well.
+    which holds without noise (q = 0, exactly r) as well. An erased value is the prior's mean: from lambda' = 1 on the
+    compensated error has no minimum there, and below it there is nothing received that the compensators could lift.
     """
-    q = _noise_share(received, prior)
-    scale = 1.0 / (1.0 - lambda_prime * q)
-    theta, rho = (1.0 - q) * scale, q * (prior.mean + prior.var * beta) * scale
+    q, arrived = _noise_share(received, prior), torch.isfinite(torch.as_tensor(received.noise_var)).double()
+    scale = 1.0 / (1.0 - lambda_prime * arrived * q)
+    theta, rho = (1.0 - q) * scale, q * (prior.mean + prior.var * beta * arrived) * scale
     return (theta.to(received.values) * received.values).add_(rho.to(received.values))
 
 

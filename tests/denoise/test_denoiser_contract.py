@@ -31,8 +31,8 @@ TABLE = NoiseTable(levels=(-1.0, 0.0, 1.0), offset=(0.0, 0.0, 0.0), var=(0.09, 0
 CASES = {
     Mmse(): {},
     Ml(): {"prior_at_erasure": False},
-    MmseP(0.2): {"prior_at_erasure": False},
-    MmsePb(0.2, 0.3): {"prior_at_erasure": False},
+    MmseP(0.2): {},
+    MmsePb(0.2, 0.3): {},
     Laplace(): {},
     GeneralisedGaussian(): {},
     GeneralisedGaussian(shape=0.4): {},

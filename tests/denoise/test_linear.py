@@ -86,11 +86,32 @@ def test_contract_of_every_denoiser(denoiser):
     assert torch.isfinite(denoiser(Received(values, torch.full((50,), math.inf), "exact"), prior)).all()
 
 
-def test_an_erased_value_is_replaced_by_the_prior_alone():
+@pytest.mark.parametrize("denoiser", [Mmse(), MmseP(0.5), MmsePb(0.5, 0.25), MmsePb(1.4, -2.0)])
+def test_an_erased_value_is_replaced_by_the_mean_of_the_prior_alone(denoiser):
     noisy = received([3.0, 3.0], torch.tensor([math.inf, 0.0]))
-    prior = Prior(mean=0.5, var=2.0)
-    assert Mmse()(noisy, prior).tolist() == [0.5, 3.0]
-    assert MmsePb(0.5, 0.25)(noisy, prior).tolist() == [(0.5 + 2.0 * 0.25) / 0.5, 3.0]
+    assert denoiser(noisy, Prior(mean=0.5, var=2.0)).tolist() == [0.5, 3.0]
+
+
+def test_erased_values_leave_the_domain_of_lambda_prime_to_those_that_arrived():
+    """A truncated link: one noise, and values in fades that were never sent."""
+    prior, erased = Prior(mean=0.1, var=0.25), torch.tensor([0.5, math.inf, 0.5])
+    noisy = received([1.0, 9.0, -1.0], erased)
+    assert lambda_prime_bound(noisy, prior) == pytest.approx(1.5)
+    arrived = MmsePb(1.2, 0.3)(received([1.0, -1.0], 0.5), prior)
+    assert MmsePb(1.2, 0.3)(noisy, prior)[[0, 2]].tolist() == arrived.tolist()
+    with pytest.raises(ValueError, match=r"= 1.5 for the noisiest value; got 1.6"):
+        MmsePb(1.6, 0.0)(noisy, prior)
+    assert lambda_prime_bound(received([1.0], math.inf), prior) == math.inf  # nothing arrived, nothing to compensate
+
+
+@pytest.mark.parametrize("denoiser", [Mmse(), MmsePb(0.8, 0.0), MmsePb(0.95, 1.0)])
+def test_the_noisiest_values_of_an_equalised_link_come_near_the_prior_and_stay_finite(denoiser):
+    prior, noise_var = Prior(mean=0.0, var=0.25), torch.logspace(-3, 12, 31, dtype=torch.float64)
+    noisy = received([1.0] * 31, noise_var)
+    assert lambda_prime_bound(noisy, prior) == pytest.approx(1.0)
+    nothing = getattr(denoiser, "beta", 0.0) * prior.var / (1 - getattr(denoiser, "lambda_prime", 0.0))
+    assert denoiser(noisy, prior)[-1].item() == pytest.approx(nothing, abs=1e-9)
+    assert denoiser(noisy, prior)[0].item() == pytest.approx(1.0, abs=0.01)
 
 
 @pytest.mark.parametrize("noise_var", [0.5, torch.tensor([0.1, 0.5])])
@@ -98,7 +119,7 @@ def test_lambda_prime_must_stay_below_its_bound(noise_var):
     noisy, prior = received([1.0, 2.0], noise_var), Prior(mean=0.0, var=0.25)
     assert lambda_prime_bound(noisy, prior) == pytest.approx(1.5)
     assert torch.isfinite(MmsePb(1.4999, 0.0)(noisy, prior)).all()
-    with pytest.raises(ValueError, match=r"must be < 1 \+ s_w\^2 / s_z\^2 = 1.5 for this noise; got 1.6"):
+    with pytest.raises(ValueError, match=r"must be < 1 \+ s_w\^2 / s_z\^2 = 1.5 for the noisiest value; got 1.6"):
         MmsePb(1.6, 0.0)(noisy, prior)
     with pytest.raises(ValueError, match=r"lambda_prime=\.\.\.\)` must be < 1"):
         MmseP(1.5 + 1e-6)(noisy, prior)
