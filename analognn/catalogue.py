@@ -8,7 +8,7 @@ from typing import Any
 
 from analognn import backends, data, models
 from analognn.channels import Channel
-from analognn.experiments import shipped
+from analognn.experiments import Scenario
 from analognn.receiver import BUDGETS, Denoise, Stage, stages
 
 Item = dict[str, Any]
@@ -27,7 +27,7 @@ def catalogue() -> dict[str, dict[str, Item]]:
         "receivers": _receivers(),
         "models": {name: {"summary": text} for name, text in models.describe().items()},
         "data sets": {name: {"summary": text} for name, text in data.describe().items()},
-        "scenarios": {name: {"summary": summary} for name, summary in shipped().items()},
+        "scenarios": {name: {"summary": summary} for name, summary in Scenario.shipped().items()},
     }
 
 

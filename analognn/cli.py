@@ -182,7 +182,8 @@ def show_certificate(
     from analognn import plots_certificate
     from analognn.certificate.by_name import certify_by_name
     from analognn.certificate.tables import accuracy_table, checks_table
-    from analognn.experiments.scenario import Medium, set_key
+    from analognn.experiments.parsing import set_key
+    from analognn.experiments.scenario import Medium
 
     if out.suffix != ".png" or not out.parent.is_dir():
         raise ValueError(f"`--out` must be a .png file in a folder that is there; got {str(out)!r}.")
@@ -304,7 +305,7 @@ def _console_print(table: Table) -> None:
 
 def _finish(folder: Path, failures: tuple[str, ...] | list[str]) -> None:
     from analognn import plots
-    from analognn.experiments.store import FILE
+    from analognn.experiments.rows import FILE
 
     for run_folder in [folder, *folder.iterdir()]:
         if (run_folder / FILE).is_file():

@@ -43,7 +43,8 @@ def _link(medium: str, settings: tuple[str, ...]) -> tuple[dict[str, Any], Ofdm]
     from analognn import backends
     from analognn.backends import ChannelBackend
     from analognn.channels.ofdm import Ofdm
-    from analognn.experiments.scenario import Medium, set_key
+    from analognn.experiments.parsing import set_key
+    from analognn.experiments.scenario import Medium
 
     parameters: dict[str, Any] = {"esn0_db": 15.0} if medium == "ofdm" else {}
     for setting in settings:

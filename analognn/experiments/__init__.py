@@ -2,7 +2,7 @@
 
 from analognn.estimates import Estimate
 from analognn.experiments.runner import RunResult, run
-from analognn.experiments.scenario import Denoising, Medium, Scenario, shipped
+from analognn.experiments.scenario import Denoising, Medium, Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
 from analognn.experiments.trial import Record
@@ -18,6 +18,5 @@ __all__ = [
     "Store",
     "Summary",
     "run",
-    "shipped",
     "summarise",
 ]

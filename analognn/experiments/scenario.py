@@ -10,22 +10,16 @@ every key but ``backend`` is a parameter of that backend, and a list is an axis 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import hashlib
 import itertools
 import json
-import math
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import tomli_w
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from analognn.channels import checks
+from analognn.experiments.parsing import STRICT, Recipe, explain, medium_table
 
 if TYPE_CHECKING:
     from analognn.receiver import Receiver
@@ -36,8 +30,6 @@ Point = dict[str, Any]
 _YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0, "directions": 4}}
 """Table -> key -> default of the keys that came later: at their default they do not count towards the identity, so
 that records made before them keep theirs."""
-
-_STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 @dataclass(frozen=True)
@@ -52,7 +44,7 @@ class Medium:
     backend: str
     parameters: dict[str, Any]
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def points(self) -> Iterator[Point]:
         """The swept parameters, point by point; one empty point where nothing is swept."""
@@ -88,7 +80,7 @@ class Denoising:
     unlabelled: int = 0
     directions: int = 4
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __post_init__(self) -> None:
         checks.integer("Scenario", "denoiser.unlabelled", self.unlabelled, ge=0)
@@ -121,7 +113,7 @@ class Denoising:
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Scenario(Recipe):
     """One experiment: a model through media, denoised and scored on test data.
 
     Args:
@@ -150,7 +142,9 @@ class Scenario:
     test_examples: int = 0
     reliable: dict[str, Any] = field(default_factory=dict)
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    FOLDER: ClassVar[str] = "scenarios"
+    COMMAND: ClassVar[str] = "analognn run"
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     def __post_init__(self) -> None:
         if not self.media:
@@ -172,32 +166,12 @@ class Scenario:
         """
         tables = dict(raw)
         if isinstance(tables.get("media"), Mapping):
-            tables["media"] = {label: _medium_table(label, table) for label, table in tables["media"].items()}
+            media = tables["media"].items()
+            tables["media"] = {label: medium_table(f"media.{label}", table, default=label) for label, table in media}
         try:
             return _adapter().validate_json(json.dumps(tables, default=str))
         except ValidationError as error:
-            raise ValueError(_explain(error)) from None
-
-    @classmethod
-    def from_toml(cls, text: str) -> Scenario:
-        """Read a scenario; see :meth:`from_dict`.
-
-        Raises:
-            ValueError: not TOML, or not a scenario.
-        """
-        return cls.from_dict(_parse_toml(text))
-
-    @classmethod
-    def named(cls, name: str, overrides: Iterable[str] = ()) -> Scenario:
-        """A shipped scenario by name or one from a TOML file by path, with ``key=value`` overrides.
-
-        Raises:
-            ValueError: no such scenario or file, or an override that does not fit.
-        """
-        raw = _parse_toml(_source(name).read_text(encoding="utf-8"))
-        for override in overrides:
-            set_key(raw, override)
-        return cls.from_dict(raw)
+            raise ValueError(explain(error, _keys())) from None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested tables that :meth:`from_dict` reads back."""
@@ -207,70 +181,11 @@ class Scenario:
             del tables["reliable"]
         return tables
 
-    def to_toml(self) -> str:
-        """TOML that :meth:`from_toml` reads back."""
-        return tomli_w.dumps(self.to_dict())
-
-    @property
-    def hash(self) -> str:
-        """Identity of the experiment: SHA-256 over everything that decides its numbers, 16 hex digits."""
+    def identity(self) -> dict[str, Any]:
+        """The part of :meth:`to_dict` that decides the numbers."""
         identity = {key: value for key, value in self.to_dict().items() if key not in ("name", "summary")}
         _leave_out_younger(identity)
-        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
-
-    def diff(self, other: Scenario) -> str:
-        """Unified diff of the two as TOML, from this one to ``other``; empty where they agree."""
-        lines = difflib.unified_diff(
-            self.to_toml().splitlines(), other.to_toml().splitlines(), "in the folder", "asked for", lineterm="", n=0
-        )
-        return "\n".join(lines)
-
-
-def shipped() -> dict[str, str]:
-    """Name -> summary of the scenarios that come with the package."""
-    folder = resources.files("analognn.experiments") / "scenarios"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    return {file.name.removesuffix(".toml"): str(tomllib.loads(file.read_text())["summary"]) for file in files}
-
-
-def _source(name: str) -> Any:
-    if name in shipped():
-        return resources.files("analognn.experiments") / "scenarios" / f"{name}.toml"
-    path = Path(name)
-    if path.suffix != ".toml":
-        checks.choice("analognn run", "SCENARIO", name, [*shipped(), "a path to a .toml file"])
-    if not path.is_file():
-        raise ValueError(f"No scenario file at {name!r}; `analognn list` prints the shipped scenarios.")
-    return path
-
-
-def _parse_toml(text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"The scenario is not valid TOML: {error}.") from None
-
-
-def set_key(raw: dict[str, Any], override: str) -> None:
-    """Apply one ``dotted.key=value`` to nested tables; the value is TOML, or text where it is not.
-
-    Raises:
-        ValueError: no ``key=``, or a table where there is a value.
-    """
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ValueError(f"`--set` needs KEY=VALUE, for example --set denoiser.kappa=40; got {override!r}.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *tables, last = key.strip().split(".")
-    target: Any = raw
-    for table in tables:
-        target = target.setdefault(table, {})
-        if not isinstance(target, dict):
-            raise ValueError(f"`--set {override}`: {table!r} is a value, not a table.")
-    target[last] = value
+        return identity
 
 
 def _leave_out_younger(identity: dict[str, Any]) -> None:
@@ -280,35 +195,11 @@ def _leave_out_younger(identity: dict[str, Any]) -> None:
                 del identity[table][key]
 
 
-def _medium_table(label: str, table: Any) -> Any:
-    """``{backend?, parameter: value ...}`` -> the fields of :class:`Medium`; the label is the default backend."""
-    if not isinstance(table, Mapping):
-        raise ValueError(f"`Scenario(media.{label})` must be a table of parameters; got {table!r}.")
-    parameters = {key: value for key, value in table.items() if key != "backend"}
-    for key, value in parameters.items():
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, float) and not math.isfinite(number):
-                raise ValueError(f"`Scenario(media.{label}.{key}=...)` must be finite; got {number!r}.")
-    return {"backend": table.get("backend", label), "parameters": parameters}
-
-
 def _adapter() -> TypeAdapter[Scenario]:
     return TypeAdapter(Scenario)
 
 
-def _explain(error: ValidationError) -> str:
-    """The first finding as one sentence, in the words of the scenario."""
-    first = error.errors(include_url=False)[0]
-    keys = [str(part) for part in first["loc"] if part != "parameters"]
-    where = ".".join(keys)
-    if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        denoising = {f.name: f"denoiser.{f.name}" for f in dataclasses.fields(Denoising)}
-        valid = denoising | {f.name: f.name for f in dataclasses.fields(Scenario)}
-        close = difflib.get_close_matches(keys[-1], valid, n=1)
-        hint = f" Did you mean {valid[close[0]]!r}?" if close else ""
-        return f"Unknown key {where!r} in the scenario; valid are {', '.join(sorted(valid.values()))}.{hint}"
-    if first["type"] in ("missing", "missing_argument"):
-        return f"The scenario lacks the key {where!r}."
-    return f"`Scenario({where}=...)`: {first['msg'].lower()}; got {first['input']!r}."
+def _keys() -> dict[str, str]:
+    """Last part of a key -> the whole of it."""
+    denoising = {f.name: f"denoiser.{f.name}" for f in dataclasses.fields(Denoising)}
+    return denoising | {f.name: f.name for f in dataclasses.fields(Scenario)}

@@ -4,12 +4,12 @@ import dataclasses
 
 import pytest
 
-from analognn.experiments import Denoising, Medium, Scenario, shipped
+from analognn.experiments import Denoising, Medium, Scenario
 
 
 def test_every_shipped_scenario_reads_back_from_its_own_toml():
-    assert {"default", "cifar10-resnet20", "cifar10-resnet18"} <= set(shipped())
-    for name, summary in shipped().items():
+    assert {"default", "cifar10-resnet20", "cifar10-resnet18"} <= set(Scenario.shipped())
+    for name, summary in Scenario.shipped().items():
         scenario = Scenario.named(name)
         assert scenario.name == name
         assert summary
