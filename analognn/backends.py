@@ -7,19 +7,19 @@ of its constructor, and the first line of its docstring is its line in ``analogn
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import torch
 
-from analognn.channels import Channel, Received, checks
+from analognn.channels import Channel, Received
 from analognn.packing import PackedWeights
+from analognn.plugins import Group
 
-GROUP = "analognn.backends"
+GROUP = Group("analognn.backends", "backend", "`analognn show medium {name}` explains it.")
 
 
 class Backend(ABC):
@@ -60,19 +60,8 @@ class ChannelBackend(Backend):
 
 
 def entries() -> dict[str, EntryPoint]:
-    """Every registered medium by name, sorted.
-
-    Raises:
-        ValueError: two installed packages register the same name.
-    """
-    found: dict[str, EntryPoint] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        other = found.setdefault(entry.name, entry)
-        if other.value != entry.value:
-            raise ValueError(
-                f"Two installed packages register the backend {entry.name!r}: {other.value}, {entry.value}."
-            )
-    return found
+    """Every registered medium by name, sorted; see :meth:`analognn.plugins.Group.entries`."""
+    return GROUP.entries()
 
 
 def load(name: str) -> Callable[..., Backend | Channel]:
@@ -81,10 +70,7 @@ def load(name: str) -> Callable[..., Backend | Channel]:
     Raises:
         ValueError: no such name; the message gives the nearest.
     """
-    known = entries()
-    checks.choice("backends.create", "name", name, known)
-    loaded: Callable[..., Backend | Channel] = known[name].load()
-    return loaded
+    return GROUP.load(name)
 
 
 def create(name: str, **parameters: Any) -> Backend:
@@ -96,18 +82,5 @@ def create(name: str, **parameters: Any) -> Backend:
     >>> create("awgn", noise_var=0.01)
     ChannelBackend(channel=Awgn(noise_var=0.01, wnr_db=None))
     """
-    factory = load(name)
-    signature = inspect.signature(factory).parameters
-    for key in parameters:
-        if key not in signature:
-            raise ValueError(
-                f"Backend {name!r} has no parameter {key!r}; it has {', '.join(signature)}."
-                f"{checks.nearest(key, signature)}"
-            )
-    for key, parameter in signature.items():
-        if parameter.default is parameter.empty and key not in parameters:
-            raise ValueError(
-                f"Backend {name!r} needs the parameter {key!r}; `analognn show medium {name}` explains it."
-            )
-    made = factory(**parameters)
+    made: Backend | Channel = GROUP.create(name, parameters)
     return ChannelBackend(made) if isinstance(made, Channel) else made

@@ -102,7 +102,7 @@ def test_a_third_party_channel_is_listed_runs_and_passes_the_contract(tmp_path):
 
 def test_two_packages_with_one_name_are_refused(monkeypatch):
     twice = [metadata.EntryPoint("awgn", value, "analognn.backends") for value in ("a:A", "b:B")]
-    monkeypatch.setattr("analognn.backends.entry_points", lambda group: twice)
+    monkeypatch.setattr("analognn.plugins.entry_points", lambda group: twice)
     with pytest.raises(ValueError, match="Two installed packages register the backend 'awgn': a:A, b:B"):
         analognn.backends.entries()
 

@@ -1,0 +1,68 @@
+"""Where a federated training stands after a round, in memory and in a file: all that the next round depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from analognn import checkpoints
+
+_MODEL, _MEMORY, _COUNTS = "model.", "memory.", "state"
+
+
+@dataclass(frozen=True)
+class State:
+    """A global model and what the base station remembers.
+
+    Args:
+        round: of the next round, from 0.
+        model: parameters and persistent buffers by name.
+        memory: of the base station's plan.
+        diverged: the training was given up.
+    """
+
+    round: int
+    model: Mapping[str, Tensor]
+    memory: Mapping[str, float] = field(default_factory=dict)
+    diverged: bool = False
+
+    @classmethod
+    def start(cls, model: nn.Module) -> State:
+        """Before the first round, with a copy of what ``model`` holds."""
+        return cls(0, {name: tensor.detach().clone() for name, tensor in model.state_dict().items()})
+
+    def write(self, model: nn.Module) -> None:
+        """Put the global model into ``model`` itself."""
+        model.load_state_dict(dict(self.model))
+
+    def save(self, path: Path) -> None:
+        """Write a safetensors file, whole or not at all."""
+        tensors = {_MODEL + name: tensor for name, tensor in self.model.items()}
+        for name, value in self.memory.items():
+            tensors[_MEMORY + name] = torch.tensor(value, dtype=torch.float64)
+        tensors[_COUNTS] = torch.tensor([self.round, self.diverged])
+        checkpoints.save(tensors, path)
+
+    @classmethod
+    def load(cls, path: Path, *, device: str | torch.device = "cpu") -> State:
+        """Read what :meth:`save` wrote, bit by bit.
+
+        Raises:
+            ValueError: the file cannot be read, or is not one of these.
+        """
+        try:
+            found = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{path} cannot be read as a safetensors file: {error}. Start the run anew.") from error
+        if _COUNTS not in found:
+            raise ValueError(f"{path} is no state of a federated training: it has no tensor {_COUNTS!r}.")
+        round, diverged = found.pop(_COUNTS).tolist()
+        model = {k.removeprefix(_MODEL): v.to(device) for k, v in found.items() if k.startswith(_MODEL)}
+        memory = {k.removeprefix(_MEMORY): v.item() for k, v in found.items() if k.startswith(_MEMORY)}
+        return cls(round, model, memory, bool(diverged))
