@@ -20,6 +20,8 @@ NOISE_VAR = 1e-3
 REPORTED = "squared error / reported variance"
 ROWS, COLUMNS = (f"autocorrelation along {way} (standard errors)" for way in ("rows", "columns"))
 CURVE, CORR = "variance against |w| (standard errors)", "correlation of |z| with |w|"
+ORDER, SUMS = "autocorrelation in packing order (standard errors)", "variance of row sums"
+SYMBOL, FADE = "correlation within a symbol", "correlation of |z| within a symbol"
 KURTOSIS, KS = "excess kurtosis", "Kolmogorov-Smirnov distance"
 
 
@@ -42,6 +44,12 @@ def laplace(w, n, generator):
     return w + math.sqrt(NOISE_VAR / 2) * exponential * n.sign()
 
 
+def fades(w, n, generator):
+    """A gain of 1 / 2 or sqrt(7 / 4) that two consecutive weights share, and the receiver does not know."""
+    kept = (torch.rand(n.numel() // 2, 1, generator=generator) < 0.5).float()
+    return w + n * (0.5 * kept + math.sqrt(7 / 4) * (1 - kept)).expand(-1, 2).reshape(n.shape)
+
+
 KINDS = {
     "gaussian": lambda w, n, g: w + n,
     "silent": lambda w, n, g: w + 1e-3 * n,
@@ -52,6 +60,9 @@ KINDS = {
     "multiplicative": lambda w, n, g: w + n * w / w.square().mean().sqrt(),
     "rows": lambda w, n, g: w + (n + n.roll(1, 1)) / math.sqrt(2),
     "columns": lambda w, n, g: w + (n + n.roll(3, 0)) / math.sqrt(2),
+    "fades": fades,
+    "carriers": lambda w, n, g: w + (n + n.roll(2, 1)) / math.sqrt(2),
+    "twins": lambda w, n, g: w + n.view(-1, 2)[:, :1].expand(-1, 2).reshape(n.shape),
 }
 
 
@@ -77,7 +88,7 @@ def failed(certificate):
 )
 def test_awgn_passes_every_check(packed, backend):
     certificate = certify(packed, backend, seeds=range(5))
-    assert len(certificate.checks) == 9
+    assert len(certificate.checks) == 13
     assert failed(certificate) == set()
     assert certificate.draws == 5
     assert certificate.shape.count == certificate.whole.count == 5 * packed.vector.numel()
@@ -92,8 +103,11 @@ def test_awgn_passes_every_check(packed, backend):
         ("offset", {"offset"}),
         ("laplace", {KURTOSIS, KS}),
         ("multiplicative", {KURTOSIS, KS, CORR, CURVE}),
-        ("rows", {ROWS}),
+        ("rows", {ROWS, ORDER, SYMBOL, FADE, SUMS}),
         ("columns", {COLUMNS}),
+        ("fades", {KURTOSIS, KS, FADE}),
+        ("carriers", {ROWS, ORDER, SUMS}),
+        ("twins", {ROWS, ORDER, SYMBOL, FADE, SUMS}),
     ],
 )
 def test_every_departure_from_awgn_is_named_and_no_other(packed, kind, what):
@@ -140,6 +154,18 @@ def test_autocorrelation_is_that_of_the_matrices(packed):
     assert errors[0] == pytest.approx((3 * (100 * 159 + 160 * 39)) ** -0.5)
     for lag, (rho, error) in enumerate(zip(shape.along_columns.rho, errors, strict=True), start=1):
         assert abs(rho - (0.5 if lag == 3 else 0.0)) < 5 * error
+
+
+@pytest.mark.parametrize(("kind", "symbol", "row_sums"), [("gaussian", 0, 1), ("rows", 0.5, 2), ("twins", 1, 2)])
+def test_correlation_of_neighbours_is_that_of_the_medium(packed, kind, symbol, row_sums):
+    """Half the noise shared with the next value, round the edge, doubles the variance of sums; so do twins."""
+    shape = certify(packed, Synthetic(kind), seeds=range(5)).shape
+    error = math.sqrt(2 / shape.count)
+    assert abs(shape.symbol_corr - symbol) < 5 * error
+    assert abs(shape.row_sum_var / row_sums - 1) < 5 * shape.row_sum_var_se
+    assert shape.row_sum_var_se == pytest.approx(math.sqrt(2 / (5 * (159 + 39))))
+    for wrong in (0.0, 2 * row_sums):  # no noise, or twice as much
+        assert abs(shape.row_sum_var - wrong) > 5 * shape.row_sum_var_se
 
 
 def test_pooled_draws_are_one_sample(packed):

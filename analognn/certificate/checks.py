@@ -89,6 +89,10 @@ def checks(
         _curve_check(shape),
         _lag_check("along rows", shape.along_rows),
         _lag_check("along columns", shape.along_columns),
+        _lag_check("in packing order", shape.in_order),
+        Check("correlation within a symbol", shape.symbol_corr, 0.0, math.sqrt(2) * bound),
+        Check("correlation of |z| within a symbol", shape.symbol_magnitude_corr, 0.0, math.sqrt(2) * bound),
+        Check("variance of row sums", shape.row_sum_var, 1.0, STANDARD_ERRORS * shape.row_sum_var_se),
     )
 
 

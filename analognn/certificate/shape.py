@@ -4,9 +4,14 @@
     kurtosis         E[x^4] - 3                                     0 for AWGN
     variance curve   E[x^2 | abs(w) / sigma_l]                      1 everywhere
     autocorrelation  rho(k) = E[x_(i,j) x_(i,j+k)]                  0 for k > 0; along rows (inputs), columns (outputs)
+    in order         rho(k) = E[x_i x_(i+k)]                        0 for k > 0; over the whole packed vector
+    in symbols       corr(x_2i, x_(2i+1)), that of abs(x)           0; two weights that share a complex symbol
+    row sums         E[(sum_j x_(i,j))^2] / columns                 1: what a neuron with equal inputs sees of it
 
 Tensors are matrices [out, in * k * k], as crossbars hold them. In units of its tensor each x has variance 1, so tensors
 of different noise do not look like heavy tails together. Everything is made of sums that add over tensors and draws.
+Noise may be Gaussian value by value and still break a network where neighbours err together: sums of many weights,
+which is all that a layer computes, do not average it out.
 """
 
 from __future__ import annotations
@@ -65,6 +70,11 @@ class NoiseShape:
         curve: variance against abs(w).
         along_rows: autocorrelation between neighbouring inputs.
         along_columns: autocorrelation between neighbouring outputs.
+        in_order: autocorrelation in the order of packing, which is that of transmission unless a medium interleaves.
+        symbol_corr: correlation of the two values that share a complex symbol.
+        symbol_magnitude_corr: that of their magnitudes: two that share a fade are large or small together.
+        row_sum_var: variance of sums along rows, in units of that of independent noise.
+        row_sum_var_se: its standard error for independent noise.
         histogram: counts in equal bins from -8 to 8; the first and the last also hold what lies outside.
         count: noise samples, over all draws.
     """
@@ -75,6 +85,11 @@ class NoiseShape:
     curve: VarianceCurve
     along_rows: Autocorrelation
     along_columns: Autocorrelation
+    in_order: Autocorrelation
+    symbol_corr: float
+    symbol_magnitude_corr: float
+    row_sum_var: float
+    row_sum_var_se: float
     histogram: tuple[int, ...]
     count: int
 
@@ -134,15 +149,15 @@ class ShapeSums:
         self.sums = {name: value + self.sums.get(name, 0) for name, value in found.items()}
 
     def _lag_sums(self, x: Tensor) -> dict[str, Tensor]:
-        found = {name: torch.zeros(LAGS, dtype=torch.float64) for name in ("rows", "rows_n", "columns", "columns_n")}
+        found = {name: torch.zeros(LAGS, 2, dtype=torch.float64) for name in ("rows", "columns", "order")}
+        sums = torch.zeros(2, dtype=torch.float64)
         for slot in self.packed.layout.slots:
             matrix = _matrix(x, slot)
-            for name, oriented in (("rows", matrix), ("columns", matrix.T)):
-                for lag in range(1, min(LAGS + 1, oriented.shape[1])):
-                    products = oriented[:, lag:] * oriented[:, :-lag]
-                    found[name][lag - 1] += float(products.nansum())
-                    found[f"{name}_n"][lag - 1] += int((~products.isnan()).sum())
-        return found
+            found["rows"] += _products(matrix)
+            found["columns"] += _products(matrix.T)
+            sums += _row_sums(matrix)
+        found["order"] += _products(x[None])
+        return found | {"row_sums": sums} | _symbol_sums(x)
 
     def shape(self) -> NoiseShape | None:
         """What the draws amount to; None without noise."""
@@ -156,8 +171,13 @@ class ShapeSums:
             ks_distance=_ks_distance(s["histogram"]),
             magnitude_corr=_correlation(n, *(float(s[key].sum()) for key in ("a", "m", "am", "x2", "m2"))),
             curve=_curve(s),
-            along_rows=_autocorrelation(s["rows"], s["rows_n"]),
-            along_columns=_autocorrelation(s["columns"], s["columns_n"]),
+            along_rows=_autocorrelation(s["rows"]),
+            along_columns=_autocorrelation(s["columns"]),
+            in_order=_autocorrelation(s["order"]),
+            symbol_corr=_correlation(*s["symbols"].tolist()),
+            symbol_magnitude_corr=_correlation(*s["symbol_magnitudes"].tolist()),
+            row_sum_var=float(s["row_sums"][0] / s["row_sums"][1]) if s["row_sums"][1] > 0 else math.nan,
+            row_sum_var_se=math.sqrt(2 / float(s["row_sums"][1])) if s["row_sums"][1] > 0 else math.nan,
             histogram=tuple(int(count) for count in s["histogram"]),
             count=n,
         )
@@ -170,6 +190,38 @@ def histogram_edges() -> Tensor:
 
 def _matrix(x: Tensor, slot: Slot) -> Tensor:
     return x[slot.start : slot.stop].reshape(slot.shape[0] if slot.shape else 1, -1)
+
+
+def _products(rows: Tensor) -> Tensor:
+    """[LAGS, 2]: sum of x_j x_(j+k) along each row and how many there are; NaN has no part in either."""
+    found = torch.zeros(LAGS, 2, dtype=torch.float64)
+    for lag in range(1, min(LAGS + 1, rows.shape[1])):
+        products = rows[:, lag:] * rows[:, :-lag]
+        found[lag - 1] = torch.tensor([float(products.nansum()), int((~products.isnan()).sum())])
+    return found
+
+
+def _row_sums(matrix: Tensor) -> Tensor:
+    """[2]: squares of the row sums in units of independent noise, and their degrees of freedom.
+
+    Taking the offset off a tensor ties its row sums together, which costs one degree.
+    """
+    counts = (~matrix.isnan()).sum(1)
+    used = counts > 0
+    if int(used.sum()) < 2:
+        return torch.zeros(2, dtype=torch.float64)
+    squares = matrix[used].nansum(1).square() / counts[used]
+    return torch.tensor([float(squares.sum()), int(used.sum()) - 1], dtype=torch.float64)
+
+
+def _symbol_sums(x: Tensor) -> dict[str, Tensor]:
+    """What :func:`_correlation` asks for, of the two values in each symbol and of their magnitudes."""
+    pairs = x[: x.numel() // 2 * 2].reshape(-1, 2)
+    a, b = pairs[~pairs.isnan().any(1)].T
+    return {
+        name: torch.stack([torch.tensor(float(len(p))), p.sum(), q.sum(), (p * q).sum(), (p * p).sum(), (q * q).sum()])
+        for name, p, q in (("symbols", a, b), ("symbol_magnitudes", a.abs(), b.abs()))
+    }
 
 
 def _moment_sums(x: Tensor, m: Tensor, edges: Tensor) -> dict[str, Tensor]:
@@ -190,12 +242,13 @@ def _curve(s: dict[str, Tensor]) -> VarianceCurve:
     return VarianceCurve(tuple((m / n).tolist()), tuple((x2 / n).tolist()), tuple(error.tolist()))
 
 
-def _correlation(n: int, a: float, m: float, am: float, a2: float, m2: float) -> float:
+def _correlation(n: float, a: float, m: float, am: float, a2: float, m2: float) -> float:
     scale = math.sqrt(max(a2 - a * a / n, 0) * max(m2 - m * m / n, 0))
     return (am - a * m / n) / scale if scale > 0 else math.nan
 
 
-def _autocorrelation(products: Tensor, pairs: Tensor) -> Autocorrelation:
+def _autocorrelation(sums: Tensor) -> Autocorrelation:
+    products, pairs = sums.T
     used = pairs > 0
     rho, error = products[used] / pairs[used], pairs[used].rsqrt()
     return Autocorrelation(tuple(rho.tolist()), tuple(error.tolist()))
