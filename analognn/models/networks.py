@@ -88,11 +88,17 @@ class _ProjectionBlock(nn.Module):
 
 
 class CrossSimResNet(nn.Module):
-    """Depth 6n + 2 like :class:`CifarResNet`, with CrossSim's names and its stem's batch norm."""
+    """Depth 6n + 2 like :class:`CifarResNet`, with CrossSim's names and its stem's batch norm.
 
-    def __init__(self, depth: int) -> None:
+    Args:
+        depth: number of weighted layers but those of the shortcuts.
+        in_channels: channels of the image.
+        stem_stride: stride of the first convolution.
+    """
+
+    def __init__(self, depth: int, *, in_channels: int = 3, stem_stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 16, 3, stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16, eps=1e-3)
         self.res1, self.res2, self.res3 = (
             nn.Sequential(
@@ -103,7 +109,7 @@ class CrossSimResNet(nn.Module):
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images [n, 3, h, w], normalised, to logits [n, 10]."""
+        """Images [n, in_channels, h, w], normalised, to logits [n, 10]."""
         x = F.relu(self.bn1(self.conv1(x)))
         logits: Tensor = self.classifier(self.res3(self.res2(self.res1(x))))
         return logits
