@@ -32,7 +32,9 @@ def network(likelihood, widths=(3, 3, 2, 2)):
 
 def gradient(net, value):
     parameters = [p for layer in net.layers for p in layer.parameters()]
-    return torch.cat([g.flatten() for g in torch.autograd.grad(value.sum(), parameters, retain_graph=True)])
+    return torch.cat(
+        [g.flatten() for g in torch.autograd.grad(value.sum(), parameters, retain_graph=True, materialize_grads=True)]
+    )
 
 
 def test_log_likelihood_is_that_of_the_states_summed_one_by_one():
