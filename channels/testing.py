@@ -36,6 +36,7 @@ def check_channel(
     noiseless: Channel | None = None,
     n: int = 4096,
     coherence: int = 1,
+    deterministic: bool = False,
     seed: int = 0,
     tolerance: float = 1e-5,
 ) -> None:
@@ -51,6 +52,7 @@ def check_channel(
         noiseless: the same medium with its noise turned off; None skips that check.
         n: length of the test vectors. The standard error of the variance is about sqrt(2 / n).
         coherence: number of neighbouring values whose errors may depend on each other.
+        deterministic: whether it draws nothing (rounding to the nearest): the same bits for any generator.
         seed: of the test vectors and the generators.
         tolerance: of values that should be exact, relative to the largest magnitude: rounding, not noise.
 
@@ -60,10 +62,11 @@ def check_channel(
     _require(isinstance(channel, Channel), channel, f"must be a Channel; got {type(channel).__name__}")
     _require(20 * coherence <= n, channel, f"is checked with n >= 20 coherence = {20 * coherence} values; got n = {n}")
     w = _weights(2, n, seed=seed)
-    medium = _one_way(channel, tolerance, coherence)
+    medium = _one_way(channel, tolerance, coherence, deterministic)
     _check_medium(medium, w[0], seed)
     _check_noise(medium, w, seed)
-    _check_rows_differ(medium, w[:1].expand(2, -1).clone(), seed)
+    if not deterministic:
+        _check_rows_differ(medium, w[:1].expand(2, -1).clone(), seed)
     if noiseless is not None:
         _check_identity(_one_way(noiseless, tolerance), w, seed)
 
@@ -109,6 +112,7 @@ class _Medium:
     target: Callable[[Tensor], Tensor]
     tolerance: float
     coherence: int = 1
+    deterministic: bool = False
 
     def floor(self, x: Tensor) -> float:
         """Largest error that rounding explains."""
@@ -122,8 +126,11 @@ class _Medium:
         return z, torch.as_tensor(received.noise_var, dtype=torch.float64, device=z.device).expand(z.shape)
 
 
-def _one_way(channel: Channel, tolerance: float, coherence: int = 1) -> _Medium:
-    return _Medium(channel, lambda x, g: channel.transmit(x, generator=g), lambda x: x, tolerance, coherence)
+def _one_way(channel: Channel, tolerance: float, coherence: int = 1, deterministic: bool = False) -> _Medium:
+    def send(x: Tensor, generator: torch.Generator) -> Received:
+        return channel.transmit(x, generator=generator)
+
+    return _Medium(channel, send, lambda x: x, tolerance, coherence, deterministic)
 
 
 def _shared(channel: MultipleAccess, tolerance: float) -> _Medium:
@@ -164,8 +171,10 @@ def _check_seeding(medium: _Medium, x: Tensor, seed: int) -> None:
     _require(same, medium.owner, "must return the same bits for the same generator state")
     if bool((torch.as_tensor(first.noise_var) == 0).all()):
         return
+    wanted = "the same" if medium.deterministic else "other"
     for received, what in ((other, "another seed"), (second, "a generator that has moved on")):
-        _require(not torch.equal(first.values, received.values), medium.owner, f"must return other bits for {what}")
+        same = torch.equal(first.values, received.values)
+        _require(same == medium.deterministic, medium.owner, f"must return {wanted} bits for {what}")
 
 
 def _check_noise(medium: _Medium, x: Tensor, seed: int) -> None:

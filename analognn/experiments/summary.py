@@ -67,6 +67,7 @@ class Entry:
             weight ever arrived.
         outage: mean fraction of the positions left unused or of the weights erased; None for media without.
         reliable: what the reliable path cost; None in records that did not count it.
+        pattern: values of a calibration pattern it had sent through the medium.
     """
 
     medium: str
@@ -83,6 +84,7 @@ class Entry:
     wnr_db: float | None
     outage: float | None = None
     reliable: Reliable | None = None
+    pattern: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry
         wnr_db=wnr_db if wnr_db is not None and math.isfinite(wnr_db) else None,
         outage=_mean(record.outage for record in records),
         reliable=_reliable(records),
+        pattern=first.pattern or 0,
     )
 
 

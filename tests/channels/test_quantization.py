@@ -32,6 +32,15 @@ def send(channel: Quantised, w: Tensor, seed: int = 0):
 )
 def test_the_contract(channel: Quantised) -> None:
     check_channel(channel)
+    with pytest.raises(AssertionError, match="must return the same bits for another seed"):
+        check_channel(channel, deterministic=True)
+
+
+@pytest.mark.parametrize("name", ["int4", "int8", "bfloat16", "float8-e4m3", "mantissa3"])
+def test_the_contract_without_chance(name: str) -> None:
+    check_channel(Quantised(name), deterministic=True)
+    with pytest.raises(AssertionError, match="must return other bits for another seed"):
+        check_channel(Quantised(name))
 
 
 @pytest.mark.parametrize("block_size", [None, 1000])
