@@ -32,7 +32,7 @@ def fresh(name: str, seed: int = 0) -> nn.Module:
     [
         ("mnist-resnet8", 75_002),
         ("mnist-resnet8-noise-aware", 75_002),
-        ("mnist-resnet8-projection", 77_754),
+        ("mnist-resnet8-projection", 19_810),
         ("cifar10-resnet20", 269_722),
         ("cifar10-resnet32", 464_154),
         ("cifar10-resnet44", 658_586),

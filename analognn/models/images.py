@@ -143,9 +143,9 @@ IMAGE_MODELS = (
     ),
     ImageModel(
         name="mnist-resnet8-projection",
-        summary="ResNet-8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 2; to be trained",
+        summary="ResNet-8 of width 8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 3; to be trained",
         dataset="mnist5k",
-        architecture=partial(CrossSimResNet, 8, in_channels=1, stem_stride=2),
+        architecture=partial(CrossSimResNet, 8, in_channels=1, stem_stride=3, width=8),
         checkpoint="mnist_resnet8_projection.safetensors",
         mean=(0.1307,),
         std=(0.3081,),

@@ -94,19 +94,18 @@ class CrossSimResNet(nn.Module):
         depth: number of weighted layers but those of the shortcuts.
         in_channels: channels of the image.
         stem_stride: stride of the first convolution.
+        width: channels of the first stage; the others have twice and four times as many.
     """
 
-    def __init__(self, depth: int, *, in_channels: int = 3, stem_stride: int = 1) -> None:
+    def __init__(self, depth: int, *, in_channels: int = 3, stem_stride: int = 1, width: int = 16) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, 16, 3, stem_stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(16, eps=1e-3)
+        self.conv1 = nn.Conv2d(in_channels, width, 3, stem_stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width, eps=1e-3)
         self.res1, self.res2, self.res3 = (
-            nn.Sequential(
-                _ProjectionBlock(first, width), *(_ProjectionBlock(width, width) for _ in range(depth // 6 - 1))
-            )
-            for first, width in ((16, 16), (16, 32), (32, 64))
+            nn.Sequential(_ProjectionBlock(m, n), *(_ProjectionBlock(n, n) for _ in range(depth // 6 - 1)))
+            for m, n in ((width, width), (width, 2 * width), (2 * width, 4 * width))
         )
-        self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+        self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [n, in_channels, h, w], normalised, to logits [n, 10]."""
