@@ -14,8 +14,6 @@ from analognn.files import replacing
 from analognn.plots import STYLES
 from analognn.training.study import Curve, Findings, Panel
 
-COLUMNS = 3
-"""Panels side by side at most."""
 _INK = "0.15"
 
 
@@ -30,7 +28,7 @@ def draw(findings: Findings, *, title: str) -> Figure:
 
     A label has the same colour in every panel. Past six labels a second line style takes up the colours again.
     """
-    columns = min(len(findings.panels), COLUMNS)
+    columns = min(len(findings.panels), 2 if len(findings.panels) == 4 else 3)
     rows = -(-len(findings.panels) // columns)
     figure = Figure(figsize=(1 + 5 * columns, 0.6 + 4.1 * rows), layout="constrained")
     labels = list(dict.fromkeys(curve.label for panel in findings.panels for curve in panel.curves))
