@@ -16,11 +16,12 @@ EXAMPLES = {
     "ofdm-repeated": {"esn0_db": 10.0, "times": 2},
     "pcm": {},
     "quantised": {"format": "int4"},
+    "quantised-per-tensor": {"format": "int4"},
     "reram-cmo": {},
     "reram-wan2022": {},
     "state-independent": {},
 }
-NOTHING_RANDOM = {"digital", "quantised"}  # rounding to the nearest, and every block decoded
+NOTHING_RANDOM = {"digital", "quantised", "quantised-per-tensor"}  # rounding to the nearest, and every block decoded
 
 
 @pytest.fixture(scope="module")
