@@ -1,0 +1,72 @@
+"""What the commands of this folder share: their options and the head of a report."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from presets import PRESETS, Preset, switches
+from recipes import TIERS, Recipe
+
+from analognn import compat
+
+RECORDS = Path(__file__).parent.parent / "records" / "paper"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    tier: str
+    recipes: tuple[Recipe, ...]
+    presets: tuple[Preset, ...]
+    data: Path | None
+    device: str
+    out: Path
+
+
+def options(about: str | None) -> Options:
+    """Read the command line; compute on one thread from here on, since sums depend on the number of threads."""
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = {**PRESETS, **switches()}
+    models = sorted({recipe.model for recipes in TIERS.values() for recipe in recipes})
+    parser.add_argument("--tier", choices=list(TIERS), default="tiny")
+    parser.add_argument("--model", choices=models, help="one model of the tier; all by default")
+    parser.add_argument("--preset", choices=[*known, "switches"], help="one reading, or the audit's single switches")
+    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=RECORDS, help="record folder")
+    given = parser.parse_args()
+    recipes = tuple(recipe for recipe in TIERS[given.tier] if given.model in (None, recipe.model))
+    if not recipes:
+        parser.error(f"--model {given.model} is not in the tier {given.tier}")
+    if given.preset == "switches":
+        presets = tuple(switches().values())
+    else:
+        presets = (known[given.preset],) if given.preset else tuple(PRESETS.values())
+    return Options(given.tier, recipes, presets, given.data, given.device, given.out)
+
+
+def slug(name: str) -> str:
+    """``name`` as a file name.
+
+    >>> slug("chosen on: test examples")
+    'chosen-on-test-examples'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def heading(title: str, script: str) -> Iterator[str]:
+    """The first lines of a report."""
+    versions = ", ".join(f"{name} {version}" for name, version in compat.versions().items())
+    yield from (
+        f"# {title}, {datetime.date.today().isoformat()}", "",
+        f"Made by `python benchmarks/paper/{script}`. {versions}.",
+        "What the presets differ in is said in `benchmarks/paper/presets.py`.", "",
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""Figures 7 and 8 drawn from what was found; nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+from surfaces import Answers, Selection, Surface
+
+from analognn.experiments.gains import Curve
+from analognn.files import replacing
+from analognn.plots import STYLES
+
+LABELS = {"ml": "ML", "mmse": "MMSE", "mmsepb": "MMSEpb", "oracle-mmsepb": "MMSEpb, best pair on the test set"}
+_STYLE = dict(zip(LABELS, (STYLES[0], STYLES[1], STYLES[3], STYLES[5]), strict=True))
+_BEST, _CHOSEN = (STYLES[2][0], "*"), ("white", "X")
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write ``figure`` as PNG."""
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=130)
+
+
+def figure8(
+    panels: Mapping[tuple[str, str], Mapping[str, Mapping[int, Curve]]], targets: Mapping[str, float]
+) -> Figure:
+    """Accuracy against the stated WNR: a row a model, a column a preset; mean, and one standard deviation shaded.
+
+    Args:
+        panels: (model, preset) -> receiver -> draw -> curve.
+        targets: model -> accuracy at which the gain is read.
+    """
+    rows, columns = (list(dict.fromkeys(key[place] for key in panels)) for place in (0, 1))
+    figure = Figure(figsize=(1 + 4.2 * len(columns), 1.3 + 3.3 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), len(columns), sharex="row", sharey=True, squeeze=False)
+    for (model, preset), receivers in panels.items():
+        panel = axes[rows.index(model), columns.index(preset)]
+        for name, draws in receivers.items():
+            _band(panel, name, draws)
+        panel.axhline(targets[model], color="0.6", linestyle=":", linewidth=1)
+        panel.set_title(f"{model}, {preset}", fontsize=10)
+        _dress(panel)
+    for panel in axes[:, 0]:
+        panel.set_ylabel("test accuracy")
+    for panel in axes[-1]:
+        panel.set_xlabel("stated WNR [dB]")
+    axes[0, 0].set_ylim(0, 1)
+    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    shown = [name for name in LABELS if any(name in receivers for receivers in panels.values())]
+    handles = [_handle(LABELS[name], *_STYLE[name], line="-") for name in shown]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    figure.suptitle("Accuracy after noise and receiver: mean and standard deviation over noise draws", fontsize=11)
+    return figure
+
+
+def figure7(surface: Surface, found: Sequence[Selection], shown: Mapping[int, Answers], title: str) -> Figure:
+    """Accuracy over (lambda', beta) on test and on kappa validation examples, and what kappa examples select.
+
+    Args:
+        surface: of the noise draw that is drawn.
+        found: what kappa examples select, over redraws and noise draws.
+        shown: kappa -> the answers on the examples that are drawn.
+        title: above all.
+    """
+    figure = Figure(figsize=(14.5, 8.6), layout="constrained")
+    axes = list(figure.subplots(2, 3).flat)
+    top = float(surface.test.right.mean(1).max())
+    filled = _surface(
+        axes[0], surface, surface.test, surface.test.best, f"(a) {surface.test.right.shape[1]} test examples"
+    )
+    for panel, (kappa, answers), letter in zip(axes[1:4], shown.items(), "bcd", strict=True):
+        achieved = surface.test.right[answers.best].mean()
+        name = f"({letter}) {kappa} validation examples; their best has {achieved:.1%} on test ({top:.1%})"
+        filled = _surface(panel, surface, answers, answers.best, name)
+    figure.colorbar(filled, ax=axes[:4], label="accuracy", format=PercentFormatter(1.0, decimals=0), shrink=0.8)
+    _selected(axes[4], surface, found)
+    _worse(axes[5], found)
+    handles = [
+        _handle("ML", *_STYLE["ml"]), _handle("MMSE", *_STYLE["mmse"]), _handle("best on test", *_BEST),
+        _handle("best on these examples", "0.3", _CHOSEN[1]),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _band(panel: Axes, name: str, draws: Mapping[int, Curve]) -> None:
+    color, marker = _STYLE[name]
+    x, y = (np.array([[point[i] for point in curve] for curve in draws.values()]) for i in (0, 1))
+    mean, spread = y.mean(0), y.std(0, ddof=1 if len(y) > 1 else 0)
+    panel.fill_between(x.mean(0), mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0)
+    panel.plot(x.mean(0), mean, color=color, marker=marker, markersize=4, linewidth=1.6)
+
+
+def _surface(panel: Axes, surface: Surface, answers: Answers, best: int, title: str) -> object:
+    """Filled contours of the accuracy; pairs outside the domain of lambda' are left white."""
+    lambdas, betas = (sorted({pair[i] for pair in surface.pairs}) for i in (0, 1))
+    accuracy = np.full((len(betas), len(lambdas)), np.nan)
+    for (lambda_prime, beta), value in zip(surface.pairs, answers.right.mean(1), strict=True):
+        accuracy[betas.index(beta), lambdas.index(lambda_prime)] = value
+    filled = panel.contourf(lambdas, betas, accuracy, levels=np.linspace(0, 1, 21), cmap="cividis")
+    panel.contour(lambdas, betas, accuracy, levels=np.linspace(0, 1, 11), colors="white", linewidths=0.5, alpha=0.6)
+    panel.set(xlabel=r"$\lambda'$", ylabel=r"$\beta$")
+    panel.set_title(title, fontsize=9.5)
+    _spot(panel, (1.0, 0.0), *_STYLE["ml"])
+    if (0.0, 0.0) in surface.pairs:
+        _spot(panel, (0.0, 0.0), *_STYLE["mmse"])
+    _spot(panel, surface.pairs[surface.test.best], *_BEST, size=15)
+    if answers is not surface.test:
+        _spot(panel, surface.pairs[best], *_CHOSEN)
+    return filled
+
+
+def _selected(panel: Axes, surface: Surface, found: Sequence[Selection]) -> None:
+    color, marker = _STYLE["mmsepb"]
+    kappas = [row.kappa for row in found]
+    panel.fill_between(kappas, [r.low for r in found], [r.high for r in found], color=color, alpha=0.15, linewidth=0,
+                       label="5 to 95 % of redraws")  # fmt: skip
+    panel.plot(kappas, [r.achieved for r in found], color=color, marker=marker, label="on test: achieved")
+    panel.plot(kappas, [r.promised for r in found], "--", color="0.35", marker="v", label="on the examples: promised")
+    accuracy = surface.test.right.mean(1)
+    panel.axhline(accuracy.max(), color=_BEST[0], linewidth=1, label="best pair on test, this draw")
+    panel.axhline(accuracy[surface.index(1.0, 0.0)], color=_STYLE["ml"][0], linewidth=1, label="ML, this draw")
+    _kappa_axis(panel, kappas)
+    panel.set_title("(e) accuracy of the pair that kappa examples select", fontsize=9.5)
+    panel.legend(frameon=False, fontsize=8)
+
+
+def _worse(panel: Axes, found: Sequence[Selection]) -> None:
+    kappas = [row.kappa for row in found]
+    panel.plot(kappas, [row.below_ml for row in found], color="0.2", marker="o")
+    panel.set_ylim(0, None)
+    _kappa_axis(panel, kappas)
+    panel.set_title("(f) share of redraws that select a pair worse than ML", fontsize=9.5)
+
+
+def _kappa_axis(panel: Axes, kappas: Sequence[int]) -> None:
+    panel.set_xscale("log", base=2)
+    panel.set_xticks(kappas, [str(kappa) for kappa in kappas])
+    panel.set_xlabel(r"validation examples $\kappa$")
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    _dress(panel)
+
+
+def _spot(panel: Axes, at: tuple[float, float], color: str, marker: str, size: float = 10) -> None:
+    edge = "black" if color == "white" else "white"
+    panel.plot(
+        *at, marker=marker, color=color, markersize=size, markeredgecolor=edge, markeredgewidth=1.2, clip_on=False
+    )
+
+
+def _handle(label: str, color: str, marker: str, line: str = "none") -> Line2D:
+    return Line2D([], [], linestyle=line, color=color, marker=marker, markersize=9, label=label)
+
+
+def _dress(panel: Axes) -> None:
+    panel.grid(color="0.9")
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
