@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from analognn.experiments import RunResult, Scenario
+    from analognn.experiments.engines import Engine, Workers
     from analognn.experiments.summary import Entry, Summary
 
 P = ParamSpec("P")
@@ -49,7 +50,9 @@ def _run_options(command: Callable[P, None]) -> Callable[P, None]:
         ),
         click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache]."),
         click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True),
-        click.option("--workers", type=click.IntRange(min=1), help="Processes [one a core; one on a GPU]."),
+        click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time [one a core; one on a GPU]."),
+        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+        click.option("--address", metavar="HOST:PORT", help="Ray cluster that runs [one is started here]."),
         click.option("--download", is_flag=True, help="Fetch missing data and checkpoints first."),
     ]
     for option in reversed(options):
@@ -60,7 +63,10 @@ def _run_options(command: Callable[P, None]) -> Callable[P, None]:
 @main.command()
 @_run_options
 @refuses_bad_input
-def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: Any) -> None:
+def run(
+    scenario: str, out: Path | None, overrides: tuple[str, ...], engine: Engine, address: str | None,
+    workers: int | None, **options: Any,
+) -> None:  # fmt: skip
     """Run a scenario, or go on where it stopped.
 
     SCENARIO is a name that `list` prints or a TOML file.
@@ -68,8 +74,11 @@ def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: 
     Writes results.sqlite, results.csv, summary.json and accuracy_vs_wnr.png into the run folder.
     """
     from analognn.experiments import Scenario
+    from analognn.experiments.engines import workforce
 
-    result = _run(Scenario.named(scenario, overrides), out, **options)
+    named = Scenario.named(scenario, overrides)
+    with workforce(engine, address=address, workers=workers) as force:
+        result = _run(named, out, workers=force, **options)
     _console_print(_results_table(result.summary))
     _finish(result.folder, result.failures)
 
@@ -78,23 +87,28 @@ def run(scenario: str, out: Path | None, overrides: tuple[str, ...], **options: 
 @_run_options
 @click.option("--over", multiple=True, required=True, metavar="KEY=[V, ...]", help="Axis, e.g. denoiser.kappa=[10,40].")
 @refuses_bad_input
-def sweep(scenario: str, out: Path | None, overrides: tuple[str, ...], over: tuple[str, ...], **options: Any) -> None:
+def sweep(
+    scenario: str, out: Path | None, overrides: tuple[str, ...], over: tuple[str, ...], engine: Engine,
+    address: str | None, workers: int | None, **options: Any,
+) -> None:  # fmt: skip
     """Run a scenario once for every combination.
 
     Every combination of the --over values gets a folder of its own in --out.
     """
     from analognn.experiments import Scenario
+    from analognn.experiments.engines import workforce
 
     variants = {}
     for combination in itertools.product(*(_axis(text) for text in over)):
         variants[",".join(combination)] = Scenario.named(scenario, (*overrides, *combination))
     folder = out or Path("runs") / f"{next(iter(variants.values())).name}-sweep"
     failures: list[str] = []
-    for name, variant in variants.items():
-        click.echo(name)
-        result = _run(variant, folder / name, **options)
-        _console_print(_results_table(result.summary))
-        failures += result.failures
+    with workforce(engine, address=address, workers=workers) as force:
+        for name, variant in variants.items():
+            click.echo(name)
+            result = _run(variant, folder / name, workers=force, **options)
+            _console_print(_results_table(result.summary))
+            failures += result.failures
     _finish(folder, failures)
 
 
@@ -232,7 +246,7 @@ def doctor() -> None:
 
 
 def _run(
-    scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: int | None, download: bool
+    scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: Workers, download: bool
 ) -> RunResult:
     from analognn import data as data_sets
     from analognn import models

@@ -18,7 +18,7 @@ def refuses_bad_input(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (ValueError, TypeError, FileNotFoundError) as error:
+        except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
             click.echo(f"Error: {error}", err=True)
             raise SystemExit(2) from None
 

@@ -1,27 +1,27 @@
 """Runs the trials of a scenario that are not done yet, here or on worker processes, with the same bits either way.
 
-Each worker computes on one PyTorch thread (the order of a sum depends on the number of threads) and commits its records
-itself, so that nothing waits in memory for the end of the run.
+Each worker computes on one PyTorch thread (the order of a sum depends on the number of threads). Every record is
+committed as its trial ends, by the worker or, where it may not see the run folder, by this process.
 """
 
 from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
-import joblib
 import torch
 
 from analognn.evaluate import resolve_device
+from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_processes
 from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Summary, write_summary
-from analognn.experiments.trial import Reception, Workspace, denoisers, prepare, receptions, run_trials
+from analognn.experiments.trial import Reception, Record, Workspace, denoisers, prepare, receptions, run_trials
 from analognn.progress import Report
 
 
@@ -64,7 +64,7 @@ def run(
     *,
     data_dir: str | Path | None = None,
     device: str = "auto",
-    workers: int | None = None,
+    workers: Workers = None,
     progress: Report | None = None,
 ) -> RunResult:
     """Run what is not done yet and write ``summary.json`` and ``results.csv`` beside ``results.sqlite``.
@@ -74,7 +74,8 @@ def run(
         out: the run folder, ``runs/NAME`` by default. One that holds part of the same scenario is resumed.
         data_dir: data and checkpoints; by default ANALOGNN_DATA, else the user's cache directory.
         device: "auto", "cpu" or "cuda".
-        workers: processes; by default one a core on the CPU and one on a GPU. 1 computes in this process.
+        workers: processes of this machine; by default one a core on the CPU and one on a GPU. 1 computes in this
+            process. Or a cluster, from :func:`~analognn.experiments.engines.ray_cluster`.
         progress: told as trials end.
 
     Raises:
@@ -84,11 +85,11 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / scenario.name
     resolved = resolve_device(device)
     place = _Place(scenario, folder, Path(data_dir) if data_dir is not None else None, str(resolved))
-    _workspace(place)  # checks everything before the folder is touched
+    with _one_thread():
+        _workspace(place)  # checks everything before the folder is touched
     store = Store.create(folder, scenario)
-    jobs = _pending(store, scenario)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
-    failures = _execute(place, jobs, min(count, len(jobs)), progress or (lambda _done, _total: None))
+    failures = _execute(place, _pending(store, scenario), count, progress or (lambda _done, _total: None))
     store.export_csv()
     return RunResult(folder, write_summary(store), tuple(failures))
 
@@ -103,39 +104,63 @@ def _pending(store: Store, scenario: Scenario) -> list[_Job]:
     return jobs
 
 
-def _execute(place: _Place, jobs: list[_Job], workers: int, progress: Report) -> list[str]:
+def _execute(place: _Place, jobs: list[_Job], workers: int | RayCluster, progress: Report) -> list[str]:
     total = sum(len(denoisers(place.scenario, reception)) for reception in receptions(place.scenario))
     done = total - sum(len(job.names) for job in jobs)
     progress(done, total)
     failures = []
-    for finished, failure in _outcomes(place, jobs, workers):
-        done += finished
-        progress(done, total)
-        failures += [failure] if failure else []
+    try:
+        for finished, failure in _outcomes(place, jobs, workers):
+            done += finished
+            progress(done, total)
+            failures += [failure] if failure else []
+    except WorkersDied as error:
+        failures.append(str(error))
     return failures
 
 
-def _outcomes(place: _Place, jobs: list[_Job], workers: int) -> Iterable[tuple[int, str]]:
-    if workers <= 1:
+def _outcomes(place: _Place, jobs: list[_Job], workers: int | RayCluster) -> Iterator[tuple[int, str]]:
+    """Trials that are committed now, and the text of what failed (or an empty one), as they come."""
+    if isinstance(workers, RayCluster):
+        return _on_cluster(place, jobs, workers)
+    count = min(workers, len(jobs))
+    if count <= 1:
         return (_run_job(place, job) for job in jobs)
-    pool = joblib.Parallel(n_jobs=workers, backend="loky", return_as="generator_unordered", batch_size=1)
-    outcomes: Iterable[tuple[int, str]] = pool(joblib.delayed(_run_job)(place, job) for job in jobs)
-    return outcomes
+    return on_processes(partial(_run_job, place), jobs, count)
+
+
+def _on_cluster(place: _Place, jobs: list[_Job], cluster: RayCluster) -> Iterator[tuple[int, str]]:
+    """The workspace travels to the cluster, records come back: its machines need neither the data nor the folder."""
+    store, shared = Store(place.folder), (_workspace(place), place.scenario)
+    for job, result in cluster.stream(_compute, shared, jobs, num_gpus=int(place.device.startswith("cuda"))):
+        if isinstance(result, Exception):
+            yield 0, _told(job, str(result))
+        else:
+            store.put(result)
+            yield 1, ""
 
 
 def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
-    """Trials committed, and the traceback of the one that failed (or an empty text)."""
     store = Store(place.folder)
     committed = 0
     try:
         with _one_thread():
-            for record in run_trials(_workspace(place), place.scenario, job.reception, job.names):
-                store.put(record)
-                committed += 1
+            workspace = _workspace(place)
+        for record in _compute((workspace, place.scenario), job):
+            store.put(record)
+            committed += 1
     except Exception:
-        r = job.reception
-        return committed, f"{r.medium} {r.point} seed {r.seed}:\n{traceback.format_exc()}"
+        return committed, _told(job, traceback.format_exc())
     return committed, ""
+
+
+def _compute(shared: tuple[Workspace, Scenario], job: _Job) -> Iterator[Record]:
+    with _one_thread():
+        yield from run_trials(*shared, job.reception, job.names)
+
+
+def _told(job: _Job, failure: str) -> str:
+    return f"{job.reception.medium} {job.reception.point} seed {job.reception.seed}:\n{failure}"
 
 
 @lru_cache(maxsize=1)
