@@ -45,19 +45,22 @@ class ImageModel:
     shipped: bool = False
     url: str | None = None
 
-    def prepare(self, inputs: data.Raw, *, data_dir: str | Path | None = None) -> Tensor:
+    def normalise(self, inputs: Tensor) -> Tensor:
         """Raw images [n, channels, h, w], uint8, to what the model takes: float32 on the same device.
 
-        Raises:
-            TypeError: texts.
+        >>> mnist = next(entry for entry in IMAGE_MODELS if entry.name == "mnist-resnet8")
+        >>> mnist.normalise(torch.full((1, 1, 1, 1), 255, dtype=torch.uint8)).item()
+        2.821486711502075
         """
-        if not isinstance(inputs, Tensor):
-            raise TypeError(f"`{self.name}` takes images; got {len(inputs)} texts. Choose a model of that data set.")
         mean = torch.tensor(self.mean, device=inputs.device).view(-1, 1, 1)
         std = torch.tensor(self.std, device=inputs.device).view(-1, 1, 1)
         return (inputs.float() / 255 - mean) / std
 
-    normalise = prepare
+    def prepare(self, examples: data.Examples, *, data_dir: str | Path | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised images and their labels; see :meth:`analognn.models.ModelSpec.prepare`."""
+        if not isinstance(examples.inputs, Tensor):
+            raise TypeError(f"`{self.name}` takes images; got {len(examples)} texts. Choose a model of that data set.")
+        return self.normalise(examples.inputs), examples.labels
 
     def build(self, where: data.Root) -> nn.Module:
         """The network with fresh weights, drawn from PyTorch's global generator."""
@@ -143,9 +146,9 @@ IMAGE_MODELS = (
     ),
     ImageModel(
         name="mnist-resnet8-projection",
-        summary="ResNet-8 of width 8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 3; to be trained",
+        summary="ResNet-8 of width 8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 4; to be trained",
         dataset="mnist5k",
-        architecture=partial(CrossSimResNet, 8, in_channels=1, stem_stride=3, width=8),
+        architecture=partial(CrossSimResNet, 8, in_channels=1, stem_stride=4, width=8),
         checkpoint="mnist_resnet8_projection.safetensors",
         mean=(0.1307,),
         std=(0.3081,),
