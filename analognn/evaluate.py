@@ -1,11 +1,15 @@
 """Accuracy and loss of a model on a data set that stays on the device, as counts that add up exactly.
 
 correct = sum_i [argmax_c logits_ic = label_i],    loss_sum = sum_i -log softmax(logits_i)[label_i]
+
+A language model answers at every token: labels [n, tokens], the next token of each or IGNORED; i runs over those that
+are asked. Its perplexity is exp(loss).
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +22,8 @@ from analognn.channels import checks
 
 Inputs = Tensor | Mapping[str, Tensor]
 Precision = Literal["float32", "bfloat16", "float16"]
+IGNORED = -100
+"""A label that asks nothing: PyTorch's default ``ignore_index``."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,10 @@ class Score:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor) -> Score:
-        """Counts of ``logits`` [n, classes] against ``labels`` [n]."""
+        """Counts of ``logits`` [..., classes] against ``labels`` [...]; IGNORED ones do not count."""
         right = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
-        loss = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        return cls(int(right.sum()), labels.shape[0], float(loss))
+        loss = nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="sum")
+        return cls(int(right.sum()), int((labels != IGNORED).sum()), float(loss))
 
     def __add__(self, other: Score) -> Score:
         return Score(self.correct + other.correct, self.total + other.total, self.loss_sum + other.loss_sum)
@@ -56,6 +62,11 @@ class Score:
     def loss(self) -> float:
         """Mean cross-entropy [nat]."""
         return self.loss_sum / self.total
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss): of a language model, among how many tokens it hesitates."""
+        return math.inf if self.loss > 700 else math.exp(self.loss)  # e^709 is the largest float
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class Evaluator:
 
     Args:
         inputs: [n, ...], what the model is called with, or a mapping of such tensors for keyword inputs.
-        labels: [n], integer classes.
+        labels: [n], integer classes; [n, tokens] for a language model, see the head of this file.
         device: "auto" (cuda where there is one), "cpu" or "cuda"; the data move there once.
         batch_size: examples at a time.
         execution: how the forward pass runs.
@@ -107,9 +118,9 @@ class Evaluator:
         checks.integer("Evaluator", "batch_size", batch_size, ge=1)
         tensors = inputs if isinstance(inputs, Mapping) else {"": inputs}
         counts = {name or "inputs": tensor.shape[0] for name, tensor in tensors.items()}
-        if labels.numel() == 0 or labels.ndim != 1 or set(counts.values()) != {labels.shape[0]}:
+        if labels.numel() == 0 or labels.ndim not in (1, 2) or set(counts.values()) != {labels.shape[0]}:
             raise ValueError(
-                "`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1; "
+                "`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1, or [n, tokens]; "
                 f"got {counts} and labels {list(labels.shape)}."
             )
         self.device = resolve_device(device)
@@ -144,7 +155,10 @@ class Evaluator:
 
     def __call__(self, model: nn.Module) -> Score:
         """Score ``model`` in eval mode; the model itself stays as it was, a copy moves if it lies elsewhere."""
-        return self.score(self.logits(model))
+        if self.labels.ndim == 1:
+            return self.score(self.logits(model))
+        parts = (self.subset(some) for some in torch.arange(len(self)).split(self.batch_size))
+        return sum((part.score(part.logits(model)) for part in parts), Score(0, 0, 0.0))  # all logits fill no memory
 
     def score(self, logits: Tensor) -> Score:
         """Counts of the answers ``logits`` [n, classes] to these examples."""

@@ -40,6 +40,19 @@ RELIABLE_MODULES: tuple[type[nn.Module], ...] = (
 )
 
 
+
+def _of_transformers(cls: type[nn.Module]) -> Path | None:
+    """The path of a module type that Hugging Face's transformers define themselves; it need not be imported to tell.
+
+    Their Conv1D is a linear layer with its weight transposed (GPT-2); their ...RMSNorm and ...LayerNorm normalise.
+    """
+    if not cls.__module__.startswith("transformers."):
+        return None
+    if cls.__name__.endswith(("RMSNorm", "LayerNorm")):
+        return "reliable"
+    return "analog" if cls.__name__ == "Conv1D" else None
+
+
 @dataclass(frozen=True)
 class Slot:
     """Where one analog tensor lies in the packed vector.
@@ -255,6 +268,8 @@ def _path_of_owner(name: str, module_name: str, module: nn.Module, rules: Policy
         return "reliable"
     if isinstance(module, ANALOG_MODULES):
         return "analog"
+    if path := _of_transformers(type(module)):
+        return path
     kind = type(module).__name__
     raise ValueError(
         f"`ParameterLayout.from_model`: no rule for parameter {name!r} of module type {kind}; say where it goes with "

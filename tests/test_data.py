@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from analognn import data
-from analognn.data import base, images
+from analognn.data import base
+from analognn.data import images as image_sets
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, np.nda
         content = np.concatenate([labels[k, :, None], images[k]], axis=1).tobytes()
         (binary / f"{name}.bin").write_bytes(content)
         (pickled / name).write_bytes(pickle.dumps({"data": images[k], "labels": labels[k].tolist()}))
-        monkeypatch.setitem(images._CIFAR10_BINARY, f"{name}.bin", hashlib.md5(content).hexdigest())
+        monkeypatch.setitem(image_sets._CIFAR10_BINARY, f"{name}.bin", hashlib.md5(content).hexdigest())
     monkeypatch.setattr(base, "VALIDATION", 12)
     return tmp_path, images, labels
 
@@ -177,7 +178,7 @@ def test_a_damaged_torchvision_folder_is_refused_by_name(cifar: tuple[Path, np.n
 @pytest.mark.parametrize("layout", ["mnist/MNIST/raw", "MNIST/raw"])
 def test_mnist_from_idx_files(layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "VALIDATION", 3)
-    monkeypatch.setattr(images, "_MNIST_COUNTS", {"train": 10, "t10k": 4})
+    monkeypatch.setattr(image_sets, "_MNIST_COUNTS", {"train": 10, "t10k": 4})
     folder = tmp_path / layout
     folder.mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (10, 1, 28, 28), dtype=np.uint8)

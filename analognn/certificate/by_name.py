@@ -79,8 +79,7 @@ def certify_by_name(
             f"`certify_by_name(test_examples=...)` must be <= {len(test)}, the test examples there are; "
             f"got {test_examples}."
         )
-    stop = test_examples or len(test)
-    evaluator = Evaluator(spec.normalise(test.inputs[:stop]), test.labels[:stop])
+    evaluator = Evaluator(*spec.prepare(test.take(slice(test_examples or None)), data_dir=data_dir))
     layout = ParameterLayout.from_model(trained)
     packed = layout.pack(trained)
     certificate = certify(packed, backend, score=lambda values: evaluator(layout.unpack(values, trained)), seeds=seeds)

@@ -11,7 +11,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from analognn.channels import Received
 from analognn.data import Examples
 from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
-from analognn.evaluate import Evaluator, Score, resolve_device
+from analognn.evaluate import Evaluator, Inputs, Score, resolve_device
 from analognn.experiments import reliability
 from analognn.experiments.reliability import deliver, reliable_path
 from analognn.experiments.scenario import Scenario
@@ -147,21 +147,25 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
     validation = splits.validation
     _check_examples(scenario, spec.dataset, validation)
     _at_most("test_examples", scenario.test_examples, len(splits.test), f"test set of {spec.dataset}")
-    stop = scenario.test_examples or len(splits.test)
+    test = splits.test.take(slice(scenario.test_examples or None))
     layout = ParameterLayout.from_model(model)
     for receiver in scenario.denoiser.receivers().values():
         receiver.check(model)
     packed = layout.pack(model)
     place = resolve_device(device)
+
+    def prepared(examples: Examples) -> tuple[Inputs, Tensor]:
+        return spec.prepare(examples, data_dir=data_dir)
+
     return Workspace(
         model=model,
         layout=layout,
         packed=packed,
         side=measure(
-            model, layout, _transmitters_inputs(scenario, spec, splits), directions=scenario.denoiser.directions
+            model, layout, _transmitters_inputs(scenario, prepared, splits), directions=scenario.denoiser.directions
         ),
-        validation=Labelled(spec.normalise(validation.inputs.to(place)), validation.labels.to(place)),
-        test=Evaluator(spec.normalise(splits.test.inputs[:stop]), splits.test.labels[:stop], device=device),
+        validation=Labelled(*prepared(validation)).to(place),
+        test=Evaluator(*prepared(test), device=device),
     )
 
 
@@ -224,13 +228,15 @@ def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Gene
     return torch.Generator().manual_seed(seed)
 
 
-def _transmitters_inputs(scenario: Scenario, spec: models.ModelSpec, splits: data.Splits) -> Tensor | None:
+def _transmitters_inputs(
+    scenario: Scenario, prepared: Callable[[Examples], tuple[Inputs, Tensor]], splits: data.Splits
+) -> Inputs | None:
     """Training inputs on which the transmitter measures its layers, where a receiver asks for that."""
     if not any(receiver.measured for receiver in scenario.denoiser.receivers().values()):
         return None
     generator = torch.Generator().manual_seed(scenario.seed)
     drawn = torch.randperm(len(splits.train), generator=generator)[:MEASURED]
-    return spec.normalise(splits.train.inputs[drawn])
+    return prepared(splits.train.take(drawn))[0]
 
 
 def _check_examples(scenario: Scenario, dataset: str, validation: Examples) -> None:

@@ -5,7 +5,8 @@ sec. 4.2, with parameter-free shortcuts (option A). ``cifar10-resnet18``, ``34``
 networks with a 3x3 stem of stride 1 and no first pooling, the form the noisy-weights papers use.
 ``cifar10-crosssim-resnet14`` to ``56`` are those that Sandia's CrossSim simulates on crossbars: 1x1 shortcuts with a
 batch norm (option B). ``sst2-minilm`` is a BERT of six layers; ``hf:FOLDER`` and ``hf:OWNER/NAME`` are any Hugging Face
-classifier of sentences, from a folder or the hub, on SST-2 (:mod:`analognn.models.text`).
+classifier of sentences, from a folder or the hub, on SST-2, and ``lm:...`` any causal language model, scored on the
+next tokens of these sentences (:mod:`analognn.models.text`).
 
 Weights are safetensors files: shipped in this package, or under ``models/`` in the data folder
 (:func:`analognn.data.root`). Nothing is downloaded unless asked for.
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from analognn import data
 from analognn.channels import checks
 from analognn.evaluate import Inputs
 from analognn.models.images import ASSETS, IMAGE_MODELS, ImageModel
 from analognn.models.networks import CifarResNet
-from analognn.models.text import HUGGING_FACE, TEXT_MODELS, TextModel
+from analognn.models.text import TASKS, TEXT_MODELS, TextModel
 
 __all__ = ["ASSETS", "CifarResNet", "ImageModel", "ModelSpec", "TextModel", "build", "describe", "load", "spec"]
 
@@ -46,8 +47,17 @@ class ModelSpec(Protocol):
     def dataset(self) -> str:
         """Name of the data set it was trained on, see :mod:`analognn.data`."""
 
-    def prepare(self, inputs: data.Raw, *, data_dir: str | Path | None = None) -> Inputs:
-        """Raw inputs to what the model takes; a text model finds its tokenizer in the data folder."""
+    def prepare(self, examples: data.Examples, *, data_dir: str | Path | None = None) -> tuple[Inputs, Tensor]:
+        """What the model takes and what it should answer, as an :class:`analognn.Evaluator` has it.
+
+        Args:
+            examples: n raw ones of the data set.
+            data_dir: data folder; a text model finds its tokenizer there.
+
+        Raises:
+            TypeError: texts for an image model, or images for a text model.
+            FileNotFoundError: no tokenizer there.
+        """
 
     def build(self, where: data.Root) -> nn.Module:
         """The network with fresh weights from PyTorch's global generator."""
@@ -67,8 +77,8 @@ def spec(name: str) -> ModelSpec:
     Raises:
         ValueError: no such name; the message gives the nearest.
     """
-    if name.startswith(HUGGING_FACE):
-        return TextModel.from_source(name.removeprefix(HUGGING_FACE))
+    if name.startswith(tuple(TASKS)):
+        return TextModel.from_name(name)
     checks.choice("models", "name", name, _MODELS)
     return _MODELS[name]
 
@@ -93,7 +103,7 @@ def load(name: str, *, data_dir: str | Path | None = None, download: bool = Fals
     """The network called ``name`` with its trained weights, in eval mode, on the CPU.
 
     Args:
-        name: one of :func:`describe`, or ``hf:`` and a folder or a name on the Hugging Face hub.
+        name: one of :func:`describe`, or ``hf:`` or ``lm:`` and a folder or a name on the Hugging Face hub.
         data_dir: data folder, see :func:`analognn.data.root`; not needed for a shipped model.
         download: fetch missing weights into that folder, where their publisher offers them.
 

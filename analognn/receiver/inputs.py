@@ -35,6 +35,12 @@ class Labelled:
         """Scores models on these examples."""
         return Evaluator(self.inputs, self.labels, device=str(self.labels.device))
 
+    def to(self, device: torch.device) -> Labelled:
+        """The same examples on ``device``."""
+        inputs = self.inputs
+        moved = inputs.to(device) if isinstance(inputs, Tensor) else {k: v.to(device) for k, v in inputs.items()}
+        return Labelled(moved, self.labels.to(device))
+
     def take(self, indices: Tensor) -> Labelled:
         """The examples at ``indices`` [k]."""
         indices = indices.to(self.labels.device)
