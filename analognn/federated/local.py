@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from analognn.channels import checks
 from analognn.evaluate import Inputs
 from analognn.federated.config import Federation
-from analognn.federated.layout import AirLayout
+from analognn.federated.layout import AirLayout, StateDict
 from analognn.receiver import Labelled
 from analognn.receiver.inputs import logits_of
 from analognn.seeds import seeded
@@ -68,6 +68,22 @@ class Update:
     loss: float
     seconds: float = field(default=0.0, compare=False)
 
+    @classmethod
+    def between(
+        cls,
+        before: StateDict,
+        after: StateDict,
+        *,
+        layout: AirLayout,
+        federation: Federation,
+        loss: float,
+        seconds: float = 0.0,
+    ) -> Update:
+        """What changed from the global model ``before`` to the trained model ``after``, two state dicts."""
+        vector = layout.vector(after) - layout.vector(before)
+        reliable = {name: after[name].detach() - before[name].detach() for name in layout.reliable_names}
+        return cls(_clipped(vector, federation.clip_norm), reliable, layout.digest, loss, seconds)
+
 
 def train_locally(model: nn.Module, data: Labelled, *, layout: AirLayout, federation: Federation, turn: Turn) -> Update:
     """Train a copy of the global ``model`` on the examples of one device.
@@ -82,15 +98,21 @@ def train_locally(model: nn.Module, data: Labelled, *, layout: AirLayout, federa
     Raises:
         ValueError: no examples, or a label the model has no output for.
     """
-    _check(data, turn)
     started = time.perf_counter()
-    trained = copy.deepcopy(model).train()
+    after, loss = trained(model, data, federation=federation, turn=turn)
+    seconds = time.perf_counter() - started
+    return Update.between(
+        model.state_dict(), after.state_dict(), layout=layout, federation=federation, loss=loss, seconds=seconds
+    )
+
+
+def trained(model: nn.Module, data: Labelled, *, federation: Federation, turn: Turn) -> tuple[nn.Module, float]:
+    """A trained copy of ``model`` and the mean training loss over all steps; see :func:`train_locally`."""
+    _check(data, turn)
+    copied = copy.deepcopy(model).train()
     with _seeded_layers(data.labels.device, turn):
-        loss = _train(trained, data, federation, turn)
-    before, after = model.state_dict(), trained.state_dict()
-    vector = layout.vector(after) - layout.vector(before)
-    reliable = {name: after[name].detach() - before[name].detach() for name in layout.reliable_names}
-    return Update(_clipped(vector, federation.clip_norm), reliable, layout.digest, loss, time.perf_counter() - started)
+        loss = _train(copied, data, federation, turn)
+    return copied, loss
 
 
 def _train(model: nn.Module, data: Labelled, federation: Federation, turn: Turn) -> float:
