@@ -153,6 +153,50 @@ def residual_curvature(
     return noise_var * torch.stack(traces).sum()
 
 
+def loss_rises(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    noise_var: float,
+    *,
+    pairs: int,
+    generator: torch.Generator,
+    layout: ParameterLayout | None = None,
+) -> Tensor:
+    """What the noise really adds to the squared error, by sampling: draws of E_z J(w + z) - J(w).
+
+    Args:
+        model: as above.
+        inputs: [n, ...].
+        targets: in the shape of the model's outputs.
+        noise_var: eta >= 0.
+        pairs: how many draws; each is the mean over z and -z, in which all that is odd in z cancels.
+        generator: of z.
+        layout: which tensors carry noise.
+
+    Returns:
+        [pairs], independent; the penalty and the residual curvature together are their mean for small eta.
+
+    >>> x, g = torch.tensor([[3.0, 4.0]]), torch.Generator().manual_seed(0)
+    >>> rises = loss_rises(nn.Linear(2, 1, bias=False), x, torch.zeros(1, 1), 0.5, pairs=4000, generator=g)
+    >>> bool((rises.mean() - 12.5).abs() < 5 * rises.std() / 4000**0.5)
+    True
+    """
+    weights, output = _function("loss_rises", model, noise_var, layout)
+    noise = {
+        name: noise_var**0.5 * torch.randn(pairs, *weight.shape, generator=generator, dtype=weight.dtype)
+        for name, weight in weights.items()
+    }
+
+    def loss(shift: dict[str, Tensor], sign: int) -> Tensor:
+        moved = {name: weight + sign * shift[name] for name, weight in weights.items()}
+        return (output(moved, inputs) - targets.flatten(1)).square().sum() / len(inputs)
+
+    with torch.no_grad():
+        both: Tensor = vmap(lambda z: (loss(z, 1) + loss(z, -1)) / 2 - loss(z, 0), chunk_size=500)(noise)
+    return both
+
+
 def _backend(medium: Medium) -> Backend:
     if isinstance(medium, Backend):
         return medium
