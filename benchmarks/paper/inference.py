@@ -20,6 +20,7 @@ from analognn.experiments import Denoising, Medium, Scenario, Store
 from analognn.experiments.summary import write_summary
 from analognn.experiments.trial import Workspace, denoisers, prepare, receptions, run_trials
 from analognn.files import replacing
+from analognn.models import ImageModel
 from analognn.packing import ParameterLayout
 from analognn.progress import Report
 from analognn.receiver.inputs import Labelled
@@ -76,13 +77,12 @@ def validation(recipe: Recipe, preset: Preset, data_dir: Path | None, *, device:
         "unseen": lambda: splits.validation if recipe.held_out else _unreported(splits.test, recipe),
     }[preset.examples]()
 
-    def ready(inputs: data.Raw) -> Inputs:
-        return spec.prepare(inputs, data_dir=data_dir)
-
-    labels = examples.labels.to(device)
     if preset.examples == "first of training, augmented" and recipe.augmentation != "none":
-        return Augmented(examples.inputs.to(device), labels, ready, recipe.augmentation == "crop and flip")
-    return Labelled(_placed(ready(examples.inputs), device), labels)
+        assert isinstance(spec, ImageModel)
+        inputs, labels = _placed(examples.inputs, device), examples.labels.to(device)
+        return Augmented(inputs, labels, spec.normalise, recipe.augmentation == "crop and flip")
+    inputs, labels = spec.prepare(examples, data_dir=data_dir)
+    return Labelled(_placed(inputs, device), labels.to(device))
 
 
 def fill(folder: Path, recipe: Recipe, preset: Preset, *, data_dir: Path | None, device: str, report: Report) -> Store:
@@ -112,12 +112,12 @@ class Augmented(Labelled):
     Args:
         inputs: [n, channels, h, w], uint8.
         labels: [n].
-        prepare: raw images to what the model takes.
+        normalise: raw images to what the model takes.
         flip: mirror them at random too.
         order: where they stood before they were drawn; seeds the crops, so that noise draws differ and repeat.
     """
 
-    prepare: Callable[[Tensor], Inputs]
+    normalise: Callable[[Tensor], Tensor]
     flip: bool
     order: tuple[int, ...] = ()
 
@@ -139,7 +139,7 @@ class _Cropping(Evaluator):
 
     def batch(self, part: slice) -> Inputs:
         raw = super().batch(part)
-        return self._images.prepare(crop_and_flip(raw, generator=self._generator, flip=self._images.flip))
+        return self._images.normalise(crop_and_flip(raw, generator=self._generator, flip=self._images.flip))
 
 
 def _unreported(test: data.Examples, recipe: Recipe) -> data.Examples:
@@ -152,11 +152,9 @@ def _unreported(test: data.Examples, recipe: Recipe) -> data.Examples:
 
 
 def _placed(inputs: Inputs, device: str) -> Inputs:
-    return (
-        inputs.to(device)
-        if isinstance(inputs, Tensor)
-        else {name: tensor.to(device) for name, tensor in inputs.items()}
-    )
+    if isinstance(inputs, Tensor):
+        return inputs.to(device)
+    return {name: tensor.to(device) for name, tensor in inputs.items()}
 
 
 def _sign(folder: Path, preset: Preset) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
@@ -59,31 +60,37 @@ def figure8(
     return figure
 
 
-def figure7(surface: Surface, found: Sequence[Selection], shown: Mapping[int, Answers], title: str) -> Figure:
+def figure7(draws: Sequence[Surface], found: Sequence[Selection], shown: Mapping[int, Answers], title: str) -> Figure:
     """Accuracy over (lambda', beta) on test and on kappa validation examples, and what kappa examples select.
 
     Args:
-        surface: of the noise draw that is drawn.
+        draws: a surface each noise draw; the first is drawn.
         found: what kappa examples select, over redraws and noise draws.
         shown: kappa -> the answers on the examples that are drawn.
         title: above all.
     """
     figure = Figure(figsize=(14.5, 8.6), layout="constrained")
     axes = list(figure.subplots(2, 3).flat)
-    top = float(surface.test.right.mean(1).max())
-    filled = _surface(
-        axes[0], surface, surface.test, surface.test.best, f"(a) {surface.test.right.shape[1]} test examples"
-    )
+    surface = draws[0]
+    tops = [answers.right.mean(1).max() for answers in (surface.test, *shown.values())]
+    levels = np.linspace(0, np.ceil(20 * max(tops)) / 20, 21)
+    title_a = f"(a) {surface.test.right.shape[1]} test examples; best {tops[0]:.1%}"
+    filled = _surface(axes[0], surface, surface.test, levels, title_a)
     for panel, (kappa, answers), letter in zip(axes[1:4], shown.items(), "bcd", strict=True):
         achieved = surface.test.right[answers.best].mean()
-        name = f"({letter}) {kappa} validation examples; their best has {achieved:.1%} on test ({top:.1%})"
-        filled = _surface(panel, surface, answers, answers.best, name)
+        _surface(
+            panel,
+            surface,
+            answers,
+            levels,
+            f"({letter}) {kappa} validation examples; theirs has {achieved:.1%} on test",
+        )
     figure.colorbar(filled, ax=axes[:4], label="accuracy", format=PercentFormatter(1.0, decimals=0), shrink=0.8)
-    _selected(axes[4], surface, found)
+    _selected(axes[4], draws, found)
     _worse(axes[5], found)
     handles = [
         _handle("ML", *_STYLE["ml"]), _handle("MMSE", *_STYLE["mmse"]), _handle("best on test", *_BEST),
-        _handle("best on these examples", "0.3", _CHOSEN[1]),
+        _handle("best on these examples", *_CHOSEN),
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(title, fontsize=11)
@@ -98,14 +105,14 @@ def _band(panel: Axes, name: str, draws: Mapping[int, Curve]) -> None:
     panel.plot(x.mean(0), mean, color=color, marker=marker, markersize=4, linewidth=1.6)
 
 
-def _surface(panel: Axes, surface: Surface, answers: Answers, best: int, title: str) -> object:
+def _surface(panel: Axes, surface: Surface, answers: Answers, levels: np.ndarray, title: str) -> ContourSet:
     """Filled contours of the accuracy; pairs outside the domain of lambda' are left white."""
     lambdas, betas = (sorted({pair[i] for pair in surface.pairs}) for i in (0, 1))
     accuracy = np.full((len(betas), len(lambdas)), np.nan)
     for (lambda_prime, beta), value in zip(surface.pairs, answers.right.mean(1), strict=True):
         accuracy[betas.index(beta), lambdas.index(lambda_prime)] = value
-    filled = panel.contourf(lambdas, betas, accuracy, levels=np.linspace(0, 1, 21), cmap="cividis")
-    panel.contour(lambdas, betas, accuracy, levels=np.linspace(0, 1, 11), colors="white", linewidths=0.5, alpha=0.6)
+    filled = panel.contourf(lambdas, betas, accuracy, levels=levels, cmap="cividis")
+    panel.contour(lambdas, betas, accuracy, levels=levels[::2], colors="white", linewidths=0.5, alpha=0.6)
     panel.set(xlabel=r"$\lambda'$", ylabel=r"$\beta$")
     panel.set_title(title, fontsize=9.5)
     _spot(panel, (1.0, 0.0), *_STYLE["ml"])
@@ -113,20 +120,22 @@ def _surface(panel: Axes, surface: Surface, answers: Answers, best: int, title: 
         _spot(panel, (0.0, 0.0), *_STYLE["mmse"])
     _spot(panel, surface.pairs[surface.test.best], *_BEST, size=15)
     if answers is not surface.test:
-        _spot(panel, surface.pairs[best], *_CHOSEN)
+        _spot(panel, surface.pairs[answers.best], *_CHOSEN)
     return filled
 
 
-def _selected(panel: Axes, surface: Surface, found: Sequence[Selection]) -> None:
+def _selected(panel: Axes, draws: Sequence[Surface], found: Sequence[Selection]) -> None:
     color, marker = _STYLE["mmsepb"]
     kappas = [row.kappa for row in found]
     panel.fill_between(kappas, [r.low for r in found], [r.high for r in found], color=color, alpha=0.15, linewidth=0,
                        label="5 to 95 % of redraws")  # fmt: skip
     panel.plot(kappas, [r.achieved for r in found], color=color, marker=marker, label="on test: achieved")
     panel.plot(kappas, [r.promised for r in found], "--", color="0.35", marker="v", label="on the examples: promised")
-    accuracy = surface.test.right.mean(1)
-    panel.axhline(accuracy.max(), color=_BEST[0], linewidth=1, label="best pair on test, this draw")
-    panel.axhline(accuracy[surface.index(1.0, 0.0)], color=_STYLE["ml"][0], linewidth=1, label="ML, this draw")
+    for accuracy, color, label in (
+        ([surface.test.right.mean(1).max() for surface in draws], _BEST[0], "best pair on test"),
+        ([surface.test.right.mean(1)[surface.index(1.0, 0.0)] for surface in draws], _STYLE["ml"][0], "ML"),
+    ):
+        panel.axhline(np.mean(accuracy), color=color, linewidth=1, label=label)
     _kappa_axis(panel, kappas)
     panel.set_title("(e) accuracy of the pair that kappa examples select", fontsize=9.5)
     panel.legend(frameon=False, fontsize=8)
@@ -135,7 +144,7 @@ def _selected(panel: Axes, surface: Surface, found: Sequence[Selection]) -> None
 def _worse(panel: Axes, found: Sequence[Selection]) -> None:
     kappas = [row.kappa for row in found]
     panel.plot(kappas, [row.below_ml for row in found], color="0.2", marker="o")
-    panel.set_ylim(0, None)
+    panel.set_ylim(0, max(0.05, *(1.1 * row.below_ml for row in found)))
     _kappa_axis(panel, kappas)
     panel.set_title("(f) share of redraws that select a pair worse than ML", fontsize=9.5)
 
@@ -156,7 +165,8 @@ def _spot(panel: Axes, at: tuple[float, float], color: str, marker: str, size: f
 
 
 def _handle(label: str, color: str, marker: str, line: str = "none") -> Line2D:
-    return Line2D([], [], linestyle=line, color=color, marker=marker, markersize=9, label=label)
+    edge = "black" if color == "white" else color
+    return Line2D([], [], linestyle=line, color=color, marker=marker, markersize=9, markeredgecolor=edge, label=label)
 
 
 def _dress(panel: Axes) -> None:

@@ -113,7 +113,7 @@ def surfaces(recipe: Recipe, preset: Preset, data_dir: Path | None, device: str)
     packed = layout.pack(model)
     weights = Prior.from_weights(packed.vector)
     kept = data.load(spec.dataset, data_dir=data_dir).test.take(slice(recipe.test_examples))
-    test = Evaluator(spec.prepare(kept.inputs, data_dir=data_dir), kept.labels, device=device)
+    test = Evaluator(*spec.prepare(kept, data_dir=data_dir), device=device)
     pool = _pool(validation(recipe, preset, data_dir, device=str(test.device)))
     crops = 1 if type(pool.evaluator) is Evaluator else POOL // max(KAPPAS)
     betas = [preset.beta(value, weights) for value in recipe.fine.betas]
