@@ -1,0 +1,186 @@
+"""The report and the picture of ``quantisation.py``: they read its rows and never run anything."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from analognn import compat
+from analognn.estimates import Estimate
+from analognn.experiments.summary import Entry
+from analognn.plots import STYLES
+
+if TYPE_CHECKING:
+    from quantisation import Row
+
+UNIFORM_KURTOSIS, UNIFORM_KS = -1.2, 0.057
+
+
+def report(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]], *, draws: int, receiver_draws: int) -> str:
+    """All of it as Markdown."""
+    lines = [
+        f"# Quantisation as noise, {datetime.date.today().isoformat()}",
+        "",
+        "Made by `python benchmarks/paper/quantisation.py`, whose head says what was measured. "
+        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
+        + ".",
+        "",
+        *_conclusion(rows),
+        "![formats](quantisation.png)",
+        "",
+    ]
+    for model in entries:
+        own = [row for row in rows if row.model == model]
+        lines += [*_table(model, own, draws), *_receivers(model, entries[model], receiver_draws)]
+    return "\n".join(lines)
+
+
+def _conclusion(rows: Sequence[Row]) -> Iterator[str]:
+    integers = [row for row in rows if row.format.startswith("int") and row.rounding == "nearest"]
+    differ = [f"{row.format} on {row.model}" for row in rows if not row.as_awgn and row.rounding == "nearest"]
+    likes = sum(row.as_awgn for row in rows)
+    fine = [row for row in integers if row.bits >= 5]
+    floats = [row for row in rows if not row.format.startswith("int")]
+    kurtosis, ks, corr = (
+        _range([getattr(row, name) for row in fine], form)
+        for name, form in (("excess_kurtosis", ".2f"), ("ks_distance", ".3f"), ("magnitude_corr", ".2f"))
+    )
+    yield from (
+        "**Gaussian in shape: nowhere.** Integers of 5 bits and more leave a uniform error, as theory says: kurtosis "
+        f"{kurtosis} (uniform {UNIFORM_KURTOSIS}), KS distance {ks} (uniform {UNIFORM_KS}), correlation of abs(z) with "
+        f"abs(w) {corr}. Short floats and cut mantissas leave an error that grows with the weight: correlation "
+        f"{_range([row.magnitude_corr for row in floats], '.2f')}.",
+        "",
+        f"**Gaussian in effect: {likes} of {len(rows)} cases.** A layer sums many weights, so most formats are as "
+        "accurate as AWGN of the same variance in each tensor, whatever the shape of the error. "
+        + (f"Outside of what AWGN explains: {', '.join(differ)}." if differ else "None falls outside."),
+        "",
+    )
+
+
+def _table(model: str, rows: Sequence[Row], draws: int) -> Iterator[str]:
+    yield from (
+        f"## {model}: the error, and AWGN of its variance",
+        "",
+        f"{draws} draws. Clean {100 * rows[0].clean:.1f} %. Accuracy and gap (AWGN less quantised) in points with 95 %",
+        "intervals; nearest rounding has one outcome, held against the interval that holds 95 % of draws of AWGN.",
+        "",
+        "| format | rounding | bits | WNR dB | kurtosis | KS | corr abs z, w | row sums | accuracy | AWGN | gap |"
+        " as AWGN |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
+        *(_row(row) for row in rows),
+        "",
+    )
+
+
+def _row(row: Row) -> str:
+    cells = (
+        row.format,
+        row.rounding,
+        str(row.bits),
+        f"{row.wnr_db:.1f}",
+        f"{row.excess_kurtosis:+.2f}",
+        f"{row.ks_distance:.3f}",
+        f"{row.magnitude_corr:+.2f}",
+        f"{row.row_sum_var:.2f}",
+        f"{100 * row.accuracy.mean:.1f}" if row.rounding == "nearest" else row.accuracy.percent(),
+        row.awgn.percent(),
+        row.gap.percent("+"),
+        "yes" if row.as_awgn else f"**no** ({100 * row.likely[0]:.1f} to {100 * row.likely[1]:.1f})",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _receivers(model: str, entries: Sequence[Entry], draws: int) -> Iterator[str]:
+    names = list(dict.fromkeys(entry.denoiser for entry in entries))
+    formats = list(dict.fromkeys(str(entry.point["format"]) for entry in entries))
+    accuracy = {(str(entry.point["format"]), entry.denoiser): entry.accuracy for entry in entries}
+    yield from (
+        f"## {model}: receivers on nearest rounding",
+        "",
+        f"{draws} draws of the examples a receiver uses; those that use none have one outcome.",
+        "",
+        f"| format | {' | '.join(names)} |",
+        f"|---|{'---:|' * len(names)}",
+        *(f"| {form} | {' | '.join(_percent(accuracy[form, name]) for name in names)} |" for form in formats),
+        "",
+    )
+
+
+def _percent(value: Estimate) -> str:
+    return f"{100 * value.mean:.1f}" if value.low == value.high else value.percent()
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    return f"{min(values):{form}} to {max(values):{form}}"
+
+
+def picture(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]]) -> Figure:
+    """A row a model: accuracy of each format beside AWGN, shape of the error, accuracy after receivers."""
+    figure = Figure(figsize=(17, 5.2 * len(entries)), layout="constrained")
+    for axes, model in zip(figure.subplots(len(entries), 3, squeeze=False), entries, strict=True):
+        own = [row for row in rows if row.model == model and row.rounding == "nearest"]
+        own.sort(key=lambda row: -row.wnr_db)
+        _accuracy(axes[0], model, own)
+        _shape(axes[1], own)
+        _after(axes[2], entries[model])
+        for panel in axes:
+            panel.grid(color="0.9")
+            panel.set_axisbelow(True)
+            panel.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _accuracy(panel: Axes, model: str, rows: Sequence[Row]) -> None:
+    x = range(len(rows))
+    panel.axhline(rows[0].clean, color="0.45", linestyle="--", linewidth=1, label="float32")
+    spread = [[r.awgn.mean - r.likely[0] for r in rows], [r.likely[1] - r.awgn.mean for r in rows]]
+    panel.errorbar(
+        x, [r.awgn.mean for r in rows], yerr=spread, linestyle="none", color=STYLES[1][0], marker=STYLES[1][1],
+        capsize=4, label="AWGN of its variance in each tensor, 95 % of draws",
+    )  # fmt: skip
+    panel.plot(x, [r.accuracy.mean for r in rows], linestyle="none", color=STYLES[0][0], marker="o", label="quantised")
+    panel.set_title(f"{model}: nearest rounding beside AWGN")
+    panel.set_xticks(x, [f"{r.format}  {r.wnr_db:.0f} dB" for r in rows], rotation=60, ha="right")
+    panel.set_ylabel("test accuracy")
+    panel.set_ylim(0, 1.03)
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.legend(frameon=False, loc="lower left")
+
+
+def _shape(panel: Axes, rows: Sequence[Row]) -> None:
+    panel.axhline(0.0, color="0.45", linewidth=1, label="Gaussian: both 0")
+    panel.axhline(UNIFORM_KURTOSIS, color="0.45", linestyle=":", linewidth=1.2, label="uniform: kurtosis -1.2")
+    for (color, marker), name, label in (
+        (STYLES[0], "excess_kurtosis", "excess kurtosis"),
+        (STYLES[2], "magnitude_corr", "correlation of |z| with |w|"),
+    ):
+        values = [getattr(row, name) for row in rows]
+        panel.plot(range(len(rows)), values, color=color, marker=marker, linestyle="none", label=label)
+    panel.set_title("Shape of the error")
+    panel.set_xticks(range(len(rows)), [row.format for row in rows], rotation=60, ha="right")
+    panel.legend(frameon=False, loc="upper left")
+
+
+def _after(panel: Axes, entries: Sequence[Entry]) -> None:
+    formats = list(dict.fromkeys(str(entry.point["format"]) for entry in entries))
+    names = list(dict.fromkeys(entry.denoiser for entry in entries))
+    for index, name in enumerate(names):
+        color, marker = STYLES[index % len(STYLES)]
+        found = [entry.accuracy for entry in entries if entry.denoiser == name]
+        x = [i + 0.09 * (index - (len(names) - 1) / 2) for i in range(len(formats))]
+        half = [e.high - e.mean if e.high is not None else 0.0 for e in found]
+        panel.errorbar(
+            x, [e.mean for e in found], yerr=half, color=color, marker=marker, markersize=5, capsize=2,
+            linestyle="none", markerfacecolor=color if index < len(STYLES) else "white", label=name,
+        )  # fmt: skip
+    panel.set_title("After a receiver")
+    panel.set_xticks(range(len(formats)), formats)
+    panel.set_ylim(0, 1.03)
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.legend(frameon=False, loc="lower left", ncols=2, fontsize=9)

@@ -1,0 +1,193 @@
+"""The report and the picture of ``retraining.py``: they read its records and never run anything."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from analognn import compat
+from analognn.estimates import Estimate, estimate
+from analognn.experiments import Record
+from analognn.experiments.gains import Gain, gains
+from analognn.plots import STYLES
+
+if TYPE_CHECKING:
+    from retraining import Recipe
+
+RECEIVERS = ("ml", "mmsepb", "protect", "recalibrate")
+ORIGINAL, CONTROL = "as trained", "retrained without noise"
+TARGETS = (0.6, 0.9)
+"""Accuracies that gains are read at."""
+Results = Mapping["Recipe", tuple[Sequence[Record], Mapping[str, Any]]]
+
+
+class Accuracies:
+    """Accuracy by network, receiver, WNR [dB] and seed."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self.found: dict[tuple[str, str, float], dict[int, float]] = {}
+        for record in records:
+            network, _, receiver = record.denoiser.rpartition(" + ")
+            key = network or ORIGINAL, receiver, float(json.loads(record.point)["wnr_db"])
+            self.found.setdefault(key, {})[record.seed] = record.correct / record.total
+
+    def mean(self, network: str, receiver: str, wnr_db: float) -> Estimate:
+        """Over the seeds."""
+        return estimate(list(self.found[network, receiver, wnr_db].values()))
+
+    def difference(self, one: tuple[str, str], other: tuple[str, str], wnr_db: float) -> Estimate:
+        """One (network, receiver) less another, seed by seed."""
+        a, b = self.found[(*one, wnr_db)], self.found[(*other, wnr_db)]
+        return estimate([a[seed] - b[seed] for seed in a])
+
+
+def report(results: Results) -> str:
+    """All of it as Markdown."""
+    lines = [
+        f"# Retrain or denoise, {datetime.date.today().isoformat()}",
+        "",
+        "Made by `python benchmarks/paper/retraining.py`, whose head says what was measured. "
+        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
+        + ".",
+        "",
+        "![accuracy](retraining.png)",
+        "",
+    ]
+    for recipe, (records, tables) in results.items():
+        lines += _section(recipe, records, tables)
+    return "\n".join(lines)
+
+
+def _section(recipe: Recipe, records: Sequence[Record], tables: Mapping[str, Any]) -> Iterator[str]:
+    accuracies, networks = Accuracies(records), (ORIGINAL, *recipe.networks)
+    yield from (
+        f"## {recipe.model}",
+        "",
+        f"{recipe.seeds} seeds, 95 % intervals. {recipe.epochs} epochs of AdamW on {recipe.train_examples or 'all'} "
+        f"training images for each network, peak rate {recipe.peak_rate:g}; {tables['cpu_s'] / 60:.0f} CPU minutes.",
+        "",
+        *_verdicts(recipe, accuracies),
+        *_gains(records, networks),
+        *_accuracies(recipe, accuracies, networks, tables["clean"]),
+    )
+
+
+def _verdicts(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
+    """At each WNR, the network retrained nearest to it against every receiver on the original one."""
+    others = RECEIVERS[1:]
+    yield from (
+        "### Who wins where",
+        "",
+        "Points that the network retrained nearest to that WNR, its weights taken as they come, lies above the",
+        "original network with a receiver; last column: what the best of the receivers adds to the retrained network.",
+        "",
+        f"| WNR dB | retrained | {' | '.join(f'over {name}' for name in others)} | wins | receivers on top |",
+        f"|---:|---|{'---:|' * len(others)}---|---:|",
+    )
+    for wnr_db in recipe.wnr_db:
+        target = min(recipe.targets, key=lambda target: (abs(target - wnr_db), target))
+        network = f"retrained at {target:g} dB"
+        over = [accuracies.difference((network, "ml"), (ORIGINAL, name), wnr_db) for name in others]
+        on_top = {name: accuracies.difference((network, name), (network, "ml"), wnr_db) for name in others}
+        best = max(on_top, key=lambda name: on_top[name].mean)
+        cells = (
+            f"{wnr_db:g}",
+            f"{target:g} dB",
+            *(value.percent("+") for value in over),
+            _winner(dict(zip(others, over, strict=True))),
+            f"{best} {on_top[best].percent('+')}",
+        )
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _winner(over: Mapping[str, Estimate]) -> str:
+    """Receivers that beat retraining, else retraining where it beats them all; an interval over 0 decides nothing."""
+    if beaten := [name for name, value in over.items() if value.high is not None and value.high < 0]:
+        return ", ".join(beaten)
+    ahead = all(value.low is not None and value.low > 0 for value in over.values())
+    return "retraining" if ahead else "no one"
+
+
+def _gains(records: Sequence[Record], networks: Sequence[str]) -> Iterator[str]:
+    found = {target: {gain.denoiser: gain for gain in gains(records, target)} for target in TARGETS}
+    heads = " | ".join(f"{target:.0%}: {name}" for target in TARGETS for name in RECEIVERS)
+    yield from (
+        "### dB over the original network with ML, by accuracy",
+        "",
+        f"| network | {heads} |",
+        f"|---|{'---:|' * len(TARGETS) * len(RECEIVERS)}",
+    )
+    for network in networks:
+        before = "" if network == ORIGINAL else f"{network} + "
+        cells = [_db(found[target][before + name]) for target in TARGETS for name in RECEIVERS]
+        yield f"| {network} | {' | '.join(cells)} |"
+    yield from ("", '"≥": at the target from the lowest WNR on, in some draw.', "")
+
+
+def _db(gain: Gain) -> str:
+    if gain.over_ml_db is None:
+        return "not reached" if gain.crossing_db is None else "-"
+    value = gain.over_ml_db
+    half = "" if value.high is None or value.high == value.mean else f" ± {value.high - value.mean:.1f}"
+    return ("≥ " if gain.at_least else "") + f"{value.mean:+.1f}{half}"
+
+
+def _accuracies(
+    recipe: Recipe, accuracies: Accuracies, networks: Sequence[str], clean: Mapping[str, float]
+) -> Iterator[str]:
+    yield from (
+        "### Accuracy",
+        "",
+        f"| network | receiver | clean | {' | '.join(f'{wnr_db:g} dB' for wnr_db in recipe.wnr_db)} |",
+        f"|---|---|---:|{'---:|' * len(recipe.wnr_db)}",
+    )
+    for network in networks:
+        undisturbed = estimate([clean[f"{network}/{seed}"] for seed in range(recipe.seeds)])
+        for name in RECEIVERS:
+            cells = [accuracies.mean(network, name, wnr_db).percent() for wnr_db in recipe.wnr_db]
+            first = f"{network} | {name} | {_plain(undisturbed)}"
+            yield f"| {first} | {' | '.join(cells)} |"
+    yield ""
+
+
+def _plain(value: Estimate) -> str:
+    return f"{100 * value.mean:.1f}" if value.low == value.high else value.percent()
+
+
+def picture(results: Results) -> Figure:
+    """A row a model, a panel a receiver, a line a network."""
+    figure = Figure(figsize=(17, 4.6 * len(results)), layout="constrained")
+    grid = figure.subplots(len(results), len(RECEIVERS), squeeze=False, sharey=True)
+    for axes, (recipe, (records, _)) in zip(grid, results.items(), strict=True):
+        accuracies = Accuracies(records)
+        for panel, receiver in zip(axes, RECEIVERS, strict=True):
+            _panel(panel, recipe, accuracies, receiver)
+            panel.set_title(f"{recipe.model}: {receiver}")
+        axes[0].set_ylabel("test accuracy")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.suptitle("Retrain or denoise: accuracy by receiver, mean and 95 % interval over retrainings and noise draws")
+    return figure
+
+
+def _panel(panel: Axes, recipe: Recipe, accuracies: Accuracies, receiver: str) -> None:
+    for (color, marker), network in zip(STYLES, (ORIGINAL, *recipe.networks), strict=False):
+        means = [accuracies.mean(network, receiver, wnr_db) for wnr_db in recipe.wnr_db]
+        half = [mean.high - mean.mean if mean.high is not None else 0.0 for mean in means]
+        panel.errorbar(
+            recipe.wnr_db, [mean.mean for mean in means], yerr=half, color=color, marker=marker, capsize=2.5,
+            linestyle="-" if network == ORIGINAL else "--", linewidth=1.6, elinewidth=1, label=network,
+        )  # fmt: skip
+    panel.set_xlabel("WNR [dB], relative to the weights that are sent")
+    panel.set_ylim(0, 1.03)
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.grid(color="0.9")
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
