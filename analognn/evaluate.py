@@ -45,7 +45,12 @@ class Score:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor) -> Score:
-        """Counts of ``logits`` [..., classes] against ``labels`` [...]; IGNORED ones do not count."""
+        """Counts of ``logits`` [..., classes] against ``labels`` [...]; IGNORED ones do not count.
+
+        Raises:
+            ValueError: a label that is no class of the model.
+        """
+        _check_coding(labels, logits.shape[-1])
         right = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
         loss = nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="sum")
         return cls(int(right.sum()), int((labels != IGNORED).sum()), float(loss))
@@ -189,6 +194,16 @@ class Evaluator:
         if self.execution.channels_last and tensor.ndim == 4:
             return tensor.to(self.device, memory_format=torch.channels_last)
         return tensor.to(self.device)
+
+
+def _check_coding(labels: Tensor, classes: int) -> None:
+    """Labels from 1, or -1 and 1, or of another data set; on a GPU the loss would bring down the process."""
+    strange = labels[((labels < 0) & (labels != IGNORED)) | (labels >= classes)]
+    if strange.numel():
+        raise ValueError(
+            f"`Evaluator(labels=...)` must be 0 to {classes - 1} for a model with {classes} classes; got "
+            f"{int(strange[0])}. Code the labels as the model was trained, or choose the model they belong to."
+        )
 
 
 def forward_logits(model: Callable[..., Any], batch: Inputs) -> Tensor:

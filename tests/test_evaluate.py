@@ -193,3 +193,10 @@ class TestOnAGpu:
 
     def test_auto_is_the_gpu(self):
         assert resolve_device("auto").type == "cuda"
+
+
+@pytest.mark.parametrize("coded", [[1, 2, 3], [-1, 1, 1], [0, 1, 9]])
+def test_labels_coded_otherwise_are_named(coded: list[int]) -> None:
+    strange = next(label for label in coded if not 0 <= label < 3)
+    with pytest.raises(ValueError, match=rf"must be 0 to 2 for a model with 3 classes; got {strange}\."):
+        Evaluator(torch.eye(3), torch.tensor(coded), device="cpu")(torch.nn.Identity())

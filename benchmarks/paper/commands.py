@@ -24,21 +24,29 @@ class Options:
 
     tier: str
     recipes: tuple[Recipe, ...]
-    presets: tuple[Preset, ...]
+    preset: str | None
     data: Path | None
     device: str
     out: Path
+
+    def presets(self, recipe: Recipe) -> tuple[Preset, ...]:
+        """The readings of ``recipe``: the one asked for, or those the recipe names."""
+        if self.preset == "switches":
+            return tuple(switches().values())
+        known = {**PRESETS, **switches()}
+        return tuple(known[name] for name in ((self.preset,) if self.preset else recipe.readings))
 
 
 def options(about: str | None) -> Options:
     """Read the command line; compute on one thread from here on, since sums depend on the number of threads."""
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = {**PRESETS, **switches()}
     models = sorted({recipe.model for recipes in TIERS.values() for recipe in recipes})
     parser.add_argument("--tier", choices=list(TIERS), default="tiny")
     parser.add_argument("--model", choices=models, help="one model of the tier; all by default")
-    parser.add_argument("--preset", choices=[*known, "switches"], help="one reading, or the audit's single switches")
+    parser.add_argument(
+        "--preset", choices=[*PRESETS, *switches(), "switches"], help="one reading, or the audit's single switches"
+    )
     parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, default=RECORDS, help="record folder")
@@ -46,11 +54,7 @@ def options(about: str | None) -> Options:
     recipes = tuple(recipe for recipe in TIERS[given.tier] if given.model in (None, recipe.model))
     if not recipes:
         parser.error(f"--model {given.model} is not in the tier {given.tier}")
-    if given.preset == "switches":
-        presets = tuple(switches().values())
-    else:
-        presets = (known[given.preset],) if given.preset else tuple(PRESETS.values())
-    return Options(given.tier, recipes, presets, given.data, given.device, given.out)
+    return Options(given.tier, recipes, given.preset, given.data, given.device, given.out)
 
 
 def slug(name: str) -> str:

@@ -90,7 +90,7 @@ def main() -> None:
     folder = chosen.out / "figure7"
     folder.mkdir(parents=True, exist_ok=True)
     for recipe in chosen.recipes:
-        for preset in chosen.presets:
+        for preset in chosen.presets(recipe):
             run(recipe, preset, chosen, folder)
     text = "\n".join(report(folder))
     with replacing(chosen.out / "FIGURE7.md") as part:

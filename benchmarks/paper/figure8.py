@@ -43,7 +43,7 @@ def section(recipe: Recipe, found: Runs, weights: Prior) -> Iterator[str]:
     yield from (
         f"## {recipe.model}, clean {clean:.1%} on {some[0].total} test examples, {recipe.draws} draws, "
         f"kappa = {recipe.kappa}", "",
-        f"Stands for {recipe.paper}: the paper says {paper.gain_db:g} dB at {paper.target:.0%}; its released records "
+        f"{_network(recipe)}: the paper says {paper.gain_db:g} dB at {paper.target:.0%}; its released records "
         f"give {paper.maximum_db:.2f} dB with each draw's best pair on the test set, {paper.common_db:.2f} dB with a "
         "pair chosen on other draws.", "",
         "| reading | ML needs, axis of the reading [dB] | MMSE over ML [dB] "
@@ -54,6 +54,11 @@ def section(recipe: Recipe, found: Runs, weights: Prior) -> Iterator[str]:
     for name, records in found.items():
         yield _row(recipe, {**PRESETS, **switches()}[name], records, found.get("audited", []), weights)
     yield ""
+
+
+def _network(recipe: Recipe) -> str:
+    same = recipe.model == PUBLISHED[recipe.paper].model
+    return f"The paper's {recipe.paper}" if same else f"In the place of {recipe.paper}"
 
 
 def _row(recipe: Recipe, preset: Preset, records: list[Record], audited: list[Record], weights: Prior) -> str:
@@ -117,7 +122,7 @@ def main() -> None:
     chosen = options(__doc__)
     folder = chosen.out / "figure8"
     for recipe in chosen.recipes:
-        for preset in chosen.presets:
+        for preset in chosen.presets(recipe):
             with progress.bar(f"{recipe.model}, {preset.name}", "draws") as reported:
                 where = folder / f"{recipe.model}-{slug(preset.name)}"
                 fill(where, recipe, preset, data_dir=chosen.data, device=chosen.device, report=reported)

@@ -17,6 +17,7 @@ class Published:
     """One column of Table I and panel of Figure 8.
 
     Args:
+        model: the same network here, by the name that ``analognn list`` prints; empty where there is none.
         parameters: as printed.
         accuracy: without noise, as printed.
         target: accuracy at which the gain is stated.
@@ -26,6 +27,7 @@ class Published:
         ml_db: Es/N0 that ML needs in those records [dB].
     """
 
+    model: str
     parameters: str
     accuracy: float
     target: float
@@ -36,9 +38,9 @@ class Published:
 
 
 PUBLISHED = {
-    "ResNet34": Published("21.3M", 0.9581, 0.60, 1.0, 1.05, 0.93, -6.85),
-    "ResNet18": Published("11.2M", 0.9535, 0.60, 0.8, 0.85, 0.81, -5.46),
-    "ShuffleNetV2": Published("1.25M", 0.9212, 0.60, 0.5, 0.48, 0.28, -0.21),
-    "BERT": Published("109.5M", 0.9270, 0.75, 1.1, 1.05, 0.71, 9.53),
+    "ResNet34": Published("cifar10-resnet34", "21.3M", 0.9581, 0.60, 1.0, 1.05, 0.93, -6.85),
+    "ResNet18": Published("cifar10-resnet18", "11.2M", 0.9535, 0.60, 0.8, 0.85, 0.81, -5.46),
+    "ShuffleNetV2": Published("cifar10-shufflenetv2", "1.25M", 0.9212, 0.60, 0.5, 0.48, 0.28, -0.21),
+    "BERT": Published("", "109.5M", 0.9270, 0.75, 1.1, 1.05, 0.71, 9.53),
 }
 FIGURE7 = "ResNet34 at -7 dB: 76.24 % at (1.01, -2.2), up to 31 points over ML; kappa = 10 finds (1, -2) with 72.06 %"

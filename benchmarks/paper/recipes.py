@@ -42,6 +42,7 @@ class Recipe:
         draws: noise draws at each point of Figure 8.
         surface_draws: noise draws of Figure 7.
         kappa: validation examples of Figure 8.
+        readings: presets that are run where none is asked for.
     """
 
     model: str
@@ -58,6 +59,7 @@ class Recipe:
     draws: int = 10
     surface_draws: int = 3
     kappa: int = 100
+    readings: tuple[str, ...] = ("as-written", "as-coded", "audited")
 
     def __post_init__(self) -> None:
         for grid in (self.coarse, self.fine):
