@@ -9,6 +9,7 @@ from typing import Any
 from analognn import backends, data, models
 from analognn.channels import Channel
 from analognn.experiments import Scenario
+from analognn.experiments.feel import FeelScenario
 from analognn.receiver import BUDGETS, Denoise, Stage, stages
 
 Item = dict[str, Any]
@@ -28,6 +29,7 @@ def catalogue() -> dict[str, dict[str, Item]]:
         "models": {name: {"summary": text} for name, text in models.describe().items()},
         "data sets": {name: {"summary": text} for name, text in data.describe().items()},
         "scenarios": {name: {"summary": summary} for name, summary in Scenario.shipped().items()},
+        "federated scenarios": {name: {"summary": summary} for name, summary in FeelScenario.shipped().items()},
     }
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from analognn import __version__, progress
 from analognn.cli_channel import show_channel
+from analognn.cli_feel import feel, results_table
+from analognn.cli_options import run_options
 from analognn.cli_theory import theory
 from analognn.cli_train import train
 from analognn.usage import refuses_bad_input
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from analognn.experiments.engines import Engine, Workers
     from analognn.experiments.summary import Entry, Summary
 
-P = ParamSpec("P")
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="analognn")
@@ -38,30 +37,11 @@ def main() -> None:
 
 main.add_command(theory)
 main.add_command(train)
-
-
-def _run_options(command: Callable[P, None]) -> Callable[P, None]:
-    """The options that `run` and `sweep` share."""
-    options = [
-        click.argument("scenario", default="default"),
-        click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Run folder [runs/NAME]."),
-        click.option(
-            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. denoiser.kappa=40."
-        ),
-        click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache]."),
-        click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True),
-        click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time [one a core; one on a GPU]."),
-        click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
-        click.option("--address", metavar="HOST:PORT", help="Ray cluster that runs [one is started here]."),
-        click.option("--download", is_flag=True, help="Fetch missing data and checkpoints first."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+main.add_command(feel)
 
 
 @main.command()
-@_run_options
+@run_options("default")
 @refuses_bad_input
 def run(
     scenario: str, out: Path | None, overrides: tuple[str, ...], engine: Engine, address: str | None,
@@ -84,7 +64,7 @@ def run(
 
 
 @main.command()
-@_run_options
+@run_options("default")
 @click.option("--over", multiple=True, required=True, metavar="KEY=[V, ...]", help="Axis, e.g. denoiser.kappa=[10,40].")
 @refuses_bad_input
 def sweep(
@@ -145,8 +125,12 @@ show.add_command(show_channel)
 def show_run(folder: Path) -> None:
     """Print the table of the run in FOLDER."""
     from analognn.experiments import Store, summarise
+    from analognn.experiments.feel import FeelStore, summarise_feel
 
-    _console_print(_results_table(summarise(Store(folder))))
+    if FeelStore.is_in(folder):
+        _console_print(results_table(summarise_feel(FeelStore(folder))))
+    else:
+        _console_print(_results_table(summarise(Store(folder))))
 
 
 @show.command("scenario")
@@ -222,12 +206,15 @@ def show_certificate(
 def plot(folders: tuple[Path, ...]) -> None:
     """Draw the pictures of run folders again.
 
-    accuracy_vs_wnr.png, and accuracy_vs_KEY.png where all media sweep the same KEY and nothing else.
+    accuracy_vs_wnr.png, and accuracy_vs_KEY.png where all media sweep the same KEY and nothing else; of `feel`,
+    accuracy_per_round.png and accuracy_vs_noise.png.
     """
-    from analognn import plots
+    from analognn import plots, plots_feel
+    from analognn.experiments.feel import FeelStore
 
     for folder in folders:
-        click.echo("\n".join(str(path) for path in plots.draw(folder)))
+        drawn = plots_feel.draw(folder) if FeelStore.is_in(folder) else plots.draw(folder)
+        click.echo("\n".join(str(path) for path in drawn))
 
 
 @main.command()

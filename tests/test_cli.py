@@ -60,7 +60,8 @@ def test_list_names_everything_with_a_line_each():
     outcome = call("list")
     assert outcome.exit_code == 0
     found = json.loads(call("list", "--json").output)
-    assert set(found) == {"backends", "channels", "receivers", "models", "data sets", "scenarios"}
+    kinds = {"backends", "channels", "receivers", "models", "data sets", "scenarios", "federated scenarios"}
+    assert set(found) == kinds
     for items in found.values():
         assert items
         for name, item in items.items():

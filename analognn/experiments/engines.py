@@ -73,6 +73,19 @@ def on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers
     )
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread for the time of the block: the order of a sum, and so its bits, depend on their number."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _numbered(function: Callable[[Job], Result], index: int, job: Job) -> tuple[int, Result]:
     return index, function(job)
 

@@ -48,11 +48,19 @@ class RowStore(Generic[Asked, Row]):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / FILE
-        if not self.path.is_file() or not self._has_table():
+        if not self.is_in(folder):
             raise FileNotFoundError(
                 f"No results in {str(folder)!r}: {FILE} with the table {self.TABLE!r} is not there. "
                 f"`{self.SCENARIO.COMMAND}` makes it."
             )
+
+    @classmethod
+    def is_in(cls, folder: Path) -> bool:
+        """Whether there are such results in ``folder``."""
+        if not (folder / FILE).is_file():
+            return False
+        with _connect(folder / FILE) as db:
+            return cls.TABLE in _tables(db)
 
     @classmethod
     def create(cls, folder: Path, scenario: Asked) -> Self:
@@ -109,10 +117,6 @@ class RowStore(Generic[Asked, Row]):
             writer.writerow(self._columns())
             writer.writerows(dataclasses.astuple(row) for row in rows)  # type: ignore[call-overload]
         return self.folder / "results.csv"
-
-    def _has_table(self) -> bool:
-        with _connect(self.path) as db:
-            return self.TABLE in _tables(db)
 
     @classmethod
     def _refuse_foreign(cls, db: sqlite3.Connection, folder: Path) -> None:

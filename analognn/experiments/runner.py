@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
-import torch
-
 from analognn.evaluate import resolve_device
-from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_processes
+from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_processes, one_thread
 from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Summary, write_summary
@@ -85,7 +82,7 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / scenario.name
     resolved = resolve_device(device)
     place = _Place(scenario, folder, Path(data_dir) if data_dir is not None else None, str(resolved))
-    with _one_thread():
+    with one_thread():
         _workspace(place)  # checks everything before the folder is touched
     store = Store.create(folder, scenario)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
@@ -144,7 +141,7 @@ def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
     store = Store(place.folder)
     committed = 0
     try:
-        with _one_thread():
+        with one_thread():
             workspace = _workspace(place)
         for record in _compute((workspace, place.scenario), job):
             store.put(record)
@@ -155,7 +152,7 @@ def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
 
 
 def _compute(shared: tuple[Workspace, Scenario], job: _Job) -> Iterator[Record]:
-    with _one_thread():
+    with one_thread():
         yield from run_trials(*shared, job.reception, job.names)
 
 
@@ -170,13 +167,3 @@ def _cached_workspace(scenario_toml: str, data_dir: Path | None, device: str) ->
 
 def _workspace(place: _Place) -> Workspace:
     return _cached_workspace(place.scenario.to_toml(), place.data_dir, place.device)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

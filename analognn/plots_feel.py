@@ -1,0 +1,155 @@
+"""Pictures of federated trainings over the air. They read the rounds of a folder and never run anything."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from analognn.estimates import Estimate, estimate
+from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, RoundRow, Run, summarise_feel
+from analognn.experiments.feel.scenario import NOISELESS
+from analognn.experiments.feel.summary import finished
+from analognn.files import replacing
+from analognn.plots import COLUMNS, STYLES
+
+PER_ROUND = "accuracy_per_round.png"
+VS_NOISE = "accuracy_vs_noise.png"
+_AXES = {
+    "esn0_db": "Es/N0 [dB]",
+    "wnr_db": "update variance / noise variance [dB]",
+    "noise_var": "noise variance per weight",
+}
+_DASHES = ("-", "--", ":")
+
+
+def draw(folder: Path) -> list[Path]:
+    """Draw both pictures of a folder into it."""
+    store = FeelStore(folder)
+    figures = {PER_ROUND: accuracy_per_round(store.scenario, finished(store)), VS_NOISE: accuracy_vs_noise(store)}
+    for name, figure in figures.items():
+        with replacing(folder / name) as part:
+            figure.savefig(part, format="png", dpi=150)
+    return [folder / name for name in figures]
+
+
+def accuracy_per_round(scenario: FeelScenario, trainings: dict[Run, list[RoundRow]]) -> Figure:
+    """Validation accuracy after each round, one panel a point, one line a base station; bands are 95 % intervals."""
+    points = [json.dumps(point, sort_keys=True) for point in scenario.uplink.points()]
+    columns = min(len(points), COLUMNS)
+    rows = -(-len(points) // columns)
+    figure = Figure(figsize=(1.4 + 3.7 * columns, 1.5 + 3.1 * rows), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for index, (panel, point) in enumerate(zip(panels, points, strict=False)):
+        _curve(panel, _of(trainings, NOISELESS, "{}"), "0.45", "--", "no noise")
+        for i, label in enumerate(scenario.station):
+            color, dashes = STYLES[i % len(STYLES)][0], _DASHES[i // len(STYLES) % len(_DASHES)]
+            _curve(panel, _of(trainings, label, point), color, dashes, label)
+        panel.set_title(_point_text(json.loads(point)))
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if index + columns >= len(points):  # nothing below it
+            panel.set_xlabel("round")
+            panel.tick_params(labelbottom=True)
+        if index % columns == 0:
+            panel.set_ylabel("validation accuracy")
+        _tidy(panel)
+    for unused in panels[len(points) :]:
+        unused.remove()
+    _finish(figure, panels[0], f"{scenario.model}, federated over the air: mean and 95 % interval over trainings")
+    return figure
+
+
+def accuracy_vs_noise(store: FeelStore) -> Figure:
+    """Test accuracy of the reported round against the strength of the noise, one line a base station."""
+    summary = summarise_feel(store)
+    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
+    panel = figure.subplots()
+    clean = next((entry.accuracy for entry in summary.entries if entry.station == NOISELESS), None)
+    if clean is not None:
+        panel.axhline(clean.mean, color="0.45", linestyle="--", linewidth=1, label="no noise")
+        if clean.low is not None and clean.high is not None:
+            panel.axhspan(clean.low, clean.high, color="0.45", alpha=0.15, linewidth=0)
+    key = _swept(summary)
+    for index, label in enumerate(summary.scenario.station):
+        entries = [entry for entry in summary.entries if entry.station == label]
+        _line(panel, [(x, entry.accuracy) for entry in entries if (x := _x(entry, key)) is not None], index, label)
+    panel.set_xlabel(_AXES.get(key, key) if key else "mean effective WNR of the sum [dB]")
+    panel.set_ylabel("test accuracy")
+    _tidy(panel)
+    seeds = summary.scenario.seeds
+    _finish(
+        figure, panel, f"{summary.scenario.model}, federated over the air: mean and 95 % interval, {seeds} trainings"
+    )
+    return figure
+
+
+def _of(trainings: dict[Run, list[RoundRow]], station: str, point: str) -> list[list[float]]:
+    """Validation accuracies of each training; one that was given up keeps its last."""
+    rows = [r for run, r in trainings.items() if (run.station, run.point) == (station, point)]
+    longest = max((len(r) for r in rows), default=0)
+    return [[row.validation for row in r] + [r[-1].validation] * (longest - len(r)) for r in rows]
+
+
+def _curve(panel: Axes, accuracies: list[list[float]], color: str, dashes: str, label: str) -> None:
+    if not accuracies:
+        return
+    estimates = [estimate(values) for values in zip(*accuracies, strict=True)]
+    rounds = np.arange(1, len(estimates) + 1)
+    panel.plot(rounds, [a.mean for a in estimates], color=color, linestyle=dashes, linewidth=1.6, label=label)
+    low, high = ([_bound(a, side) for a in estimates] for side in ("low", "high"))
+    panel.fill_between(rounds, low, high, color=color, alpha=0.15, linewidth=0)
+
+
+def _bound(a: Estimate, side: str) -> float:
+    value: float | None = getattr(a, side)
+    return a.mean if value is None else min(max(value, 0.0), 1.0)
+
+
+def _swept(summary: FeelSummary) -> str:
+    """The one number that the uplink sweeps, or an empty text."""
+    keys = {key for entry in summary.entries for key in entry.point}
+    numbers = all(isinstance(value, (int, float)) for entry in summary.entries for value in entry.point.values())
+    return keys.pop() if len(keys) == 1 and numbers else ""
+
+
+def _x(entry: FeelEntry, key: str) -> float | None:
+    return float(entry.point[key]) if key else entry.wnr_db
+
+
+def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: str) -> None:
+    dashes, style = divmod(index, len(STYLES))
+    color, marker = STYLES[style]
+    points = sorted(points, key=lambda point: point[0])
+    below = [a.mean - _bound(a, "low") for _, a in points]
+    above = [_bound(a, "high") - a.mean for _, a in points]
+    panel.errorbar(
+        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=color,
+        marker=marker, linestyle=_DASHES[dashes % len(_DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
+    )  # fmt: skip
+
+
+def _finish(figure: Figure, first: Axes, title: str) -> None:
+    first.set_ylim(0, 1.03)
+    first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    handles, names = first.get_legend_handles_labels()
+    width = figure.get_figwidth()
+    columns = max(min(len(names), int(width / (0.7 + 0.08 * max(map(len, names), default=0)))), 1)
+    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
+    figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
+
+
+def _tidy(panel: Axes) -> None:
+    panel.grid(color="0.9")
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _point_text(point: dict[str, object]) -> str:
+    return ", ".join(
+        f"{key} = {value:g}" if isinstance(value, float) else f"{key} = {value}" for key, value in point.items()
+    )
