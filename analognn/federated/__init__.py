@@ -14,11 +14,12 @@ from analognn.federated.local import Turn, Update, train_locally
 from analognn.federated.partition import partition, server_examples
 from analognn.federated.plans import Fixed, FollowPower, Lmmse, Plan, Search
 from analognn.federated.record import RoundRecord
-from analognn.federated.rounds import play_round
+from analognn.federated.rounds import play, play_round
 from analognn.federated.rules import PRESETS, Rules
 from analognn.federated.setup import Cell, Setup
 from analognn.federated.state import State
 from analognn.federated.station import PLANS, BaseStation, make_plan
+from analognn.federated.tuning import Tuned, tune_pair
 from analognn.federated.uplink import RefusedUpdate
 
 __all__ = [
@@ -38,12 +39,15 @@ __all__ = [
     "Search",
     "Setup",
     "State",
+    "Tuned",
     "Turn",
     "Update",
     "aggregate",
     "make_plan",
     "partition",
+    "play",
     "play_round",
     "server_examples",
     "train_locally",
+    "tune_pair",
 ]

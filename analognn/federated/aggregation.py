@@ -28,6 +28,7 @@ from analognn.federated.record import RoundRecord
 from analognn.federated.setup import Cell, Setup
 from analognn.federated.state import State
 from analognn.federated.station import prior_of
+from analognn.receiver.side import BITS_PER_VALUE
 from analognn.receiver.statistics import recalibrate
 from analognn.seeds import seeded
 
@@ -85,6 +86,7 @@ def _moved(
     ended = time.perf_counter()
     record = replace(
         _described(record, updates, sent, received, decision),
+        side_info_bits=_side_info_bits(received, len(sent), cell.layout, setup),
         seconds_training=sum(update.seconds for update in updates.values()),
         seconds_air=aired - started,
         seconds_station=ended - aired,
@@ -148,7 +150,18 @@ def _described(
         beta=decision.beta,
         validation_correct=score.correct if score else None,
         validation_total=score.total if score else None,
+        channel_uses=received.usage.channel_uses,
+        outage=received.usage.outage,
     )
+
+
+def _side_info_bits(received: Received | None, count: int, layout: AirLayout, setup: Setup) -> int:
+    """Beside what the medium needs: the norm of each update, and two moments of each of its tensors."""
+    if received is None:
+        return 0
+    moments = 2 * len(layout.slots) if setup.station.plan.wants_moments else 0
+    values = count * (moments + setup.federation.normalise)
+    return received.usage.side_info_bits + BITS_PER_VALUE * values
 
 
 def _gain(received: Tensor, estimate: Tensor) -> float:

@@ -24,6 +24,10 @@ class RoundRecord:
         beta: likewise [1 / weight].
         validation_correct: of the chosen candidate, on the base station's examples.
         validation_total: their number.
+        channel_uses: complex channel uses of the uplink.
+        outage: fraction of its positions left unused or erased.
+        side_info_bits: over the reliable path so that the sum can be read: the medium's, the norms of ``normalise``,
+            the moments of the plan. The reliable part of the model comes on top.
         diverged: the training is given up here.
         note: what else happened, in one line.
         seconds_training: of all devices, one after the other.
@@ -44,6 +48,9 @@ class RoundRecord:
     beta: float | None = None
     validation_correct: int | None = None
     validation_total: int | None = None
+    channel_uses: int = 0
+    outage: float = 0.0
+    side_info_bits: int = 0
     diverged: bool = False
     note: str = ""
     seconds_training: float = field(default=0.0, compare=False)

@@ -1,8 +1,8 @@
-"""One round in this process: who is active trains, one device after the other, and the base station aggregates."""
+"""Rounds in this process: who is active trains, one device after the other, and the base station aggregates."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from analognn.federated.aggregation import aggregate, check_open
 from analognn.federated.local import Turn, Update, train_locally
@@ -39,3 +39,23 @@ def play_round(state: State, devices: Sequence[Labelled], cell: Cell, setup: Set
             turn = Turn(seed, state.round, m)
             updates[m] = train_locally(model, devices[m], layout=cell.layout, federation=federation, turn=turn)
     return aggregate(state, updates, cell, setup)
+
+
+def play(state: State, devices: Sequence[Labelled], cell: Cell, setup: Setup) -> Iterator[tuple[State, RoundRecord]]:
+    """The rounds that are left, until the last one or the one in which the training diverges; see :func:`play_round`.
+
+    >>> import torch
+    >>> from analognn.channels import AwgnMultipleAccess
+    >>> from analognn.federated import BaseStation, Federation, make_plan
+    >>> model, federation = torch.nn.Linear(4, 2), Federation(num_devices=2, num_active=1, num_rounds=3)
+    >>> devices = [Labelled(torch.eye(4), torch.tensor([0, 0, 1, 1]))] * 2
+    >>> setup = Setup(federation, AwgnMultipleAccess(wnr_db=10.0), BaseStation(make_plan("mmse")))
+    >>> for state, record in play(State.start(model), devices, Cell.of(model, federation), setup):
+    ...     print(record.round, round(record.effective_wnr_db, 6))
+    0 10.0
+    1 10.0
+    2 10.0
+    """
+    while state.round < setup.federation.num_rounds and not state.diverged:
+        state, record = play_round(state, devices, cell, setup)
+        yield state, record

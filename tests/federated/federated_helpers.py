@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from analognn.federated import (
     State,
     make_plan,
     partition,
-    play_round,
+    play,
 )
 from analognn.receiver import Labelled
 from analognn.seeds import seeded
@@ -86,12 +87,9 @@ def small(federation: Federation) -> Small:
     return Small(model, tuple(train.take(part) for part in parts), cell, examples(300, 3))
 
 
-def play(world: Small, setup: Setup, rounds: int | None = None) -> tuple[State, list[RoundRecord]]:
-    state, records = State.start(world.model), []
-    while state.round < (rounds or setup.federation.num_rounds) and not state.diverged:
-        state, record = play_round(state, world.devices, world.cell, setup)
-        records.append(record)
-    return state, records
+def run(world: Small, setup: Setup, rounds: int | None = None) -> tuple[State, list[RoundRecord]]:
+    steps = list(itertools.islice(play(State.start(world.model), world.devices, world.cell, setup), rounds))
+    return steps[-1][0], [record for _, record in steps]
 
 
 def same(a: State, b: State) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from federated_helpers import play, same
+from federated_helpers import run, same
 
 from analognn import multiple_access
 from analognn.federated import (
@@ -86,6 +86,32 @@ def test_a_wnr_is_against_the_variance_of_the_sum(world, federation):
     assert not agrees(0.0, record.noise_var, n)
 
 
+@pytest.mark.parametrize("lambda_prime", [0.0, 0.5, 1.0])
+def test_the_error_after_denoising_is_the_derived_one(world, federation, lambda_prime):
+    """E[(w_hat - w)^2] = theta^2 s_z^2 + (1 - theta)^2 E[w^2], whatever the distribution of the update."""
+    rules = Rules(prior="side-information")
+    federation, updates = replace(federation, rules=rules), updates_of(world, federation)
+    clean = sum(update.vector for update in updates.values()).double()
+    layout, before = world.cell.layout, State.start(world.model)
+    power, errors = float(clean.var(correction=0)), []
+    for seed in range(30):
+        setup = world.setup(
+            federation, "fixed", parameters={"lambda_prime": lambda_prime}, uplink={"noise_var": power}, seed=seed
+        )
+        after, _ = aggregate(before, updates, world.cell, setup)
+        estimate = (layout.vector(after.model) - layout.vector(before.model)).double() * len(updates)
+        errors.append(float((estimate - clean).square().mean()))
+    theta = 1 / (2 - lambda_prime)
+    errors = torch.tensor(errors)
+
+    def within(wanted):
+        return bool((errors.mean() - wanted).abs() < 5 * errors.std() / 30**0.5)
+
+    assert within(theta**2 * power + (1 - theta) ** 2 * float(clean.square().mean()))
+    assert not within((1 - theta) ** 2 * float(clean.square().mean()))  # no noise
+    assert not within(2 * theta**2 * power + (1 - theta) ** 2 * float(clean.square().mean()))  # twice the noise
+
+
 def test_a_fixed_noise_variance_stays(world, federation):
     updates = updates_of(world, federation)
     measured, record, n = measured_noise(world, federation, updates, noise_var=1e-3)
@@ -111,8 +137,8 @@ def test_every_registered_medium_carries_a_round(world, federation, name):
     given = {"awgn": {"wnr_db": 5.0}, "ofdm": {"esn0_db": 10.0, "model": "rayleigh", "fft_size": 64,
              "num_guard_carriers": (5, 6), "cyclic_prefix_length": 8}}[name]  # fmt: skip
     setup = replace(world.setup(federation, "mmse"), uplink=multiple_access.create(name, **given))
-    state, records = play(world, setup, rounds=1)
-    again, _ = play(world, setup, rounds=1)
+    state, records = run(world, setup, rounds=1)
+    again, _ = run(world, setup, rounds=1)
     assert same(state, again)
     assert 0 < records[0].gain < 1
     assert 0 < records[0].effective_wnr_db < 30
@@ -167,8 +193,8 @@ def test_a_device_that_drops_out_is_left_out_of_sum_and_count(world, federation)
 
 def test_dropping_out_at_random_repeats(world, federation):
     setup = world.setup(replace(federation, dropout=0.5, local_epochs=1))
-    state, records = play(world, setup)
-    again, repeated = play(world, setup)
+    state, records = run(world, setup)
+    again, repeated = run(world, setup)
     assert same(state, again)
     assert records == repeated
     assert any(record.dropped for record in records)
@@ -225,7 +251,7 @@ def test_normalised_updates_weigh_alike(world, federation):
 
 def test_divergence_stops_the_training_and_says_so(world, federation):
     setup = world.setup(replace(federation, max_loss=1e-3))
-    state, records = play(world, setup)
+    state, records = run(world, setup)
     assert (state.round, state.diverged, records[-1].diverged) == (1, True, True)
     assert re.fullmatch(r"Diverged: the mean training loss is [\d.]+, above max_loss = 0.001.", records[-1].note)
     with pytest.raises(
