@@ -31,7 +31,7 @@ def write(figure: Figure, path: Path) -> None:
 def figure8(
     panels: Mapping[tuple[str, str], Mapping[str, Mapping[int, Curve]]], targets: Mapping[str, float]
 ) -> Figure:
-    """Accuracy against the stated WNR: a row a model, a column a preset; mean, and one standard deviation shaded.
+    """Accuracy against the effective WNR: a row a model, a column a preset; mean, and one standard deviation shaded.
 
     Args:
         panels: (model, preset) -> receiver -> draw -> curve.
@@ -50,7 +50,7 @@ def figure8(
     for panel in axes[:, 0]:
         panel.set_ylabel("test accuracy")
     for panel in axes[-1]:
-        panel.set_xlabel("stated WNR [dB]")
+        panel.set_xlabel("effective WNR [dB]")
     axes[0, 0].set_ylim(0, 1)
     axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     shown = [name for name in LABELS if any(name in receivers for receivers in panels.values())]

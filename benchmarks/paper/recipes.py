@@ -7,12 +7,13 @@ full       the paper's own networks, trained with ``benchmarks/train_cifar10.py`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from analognn.channels import checks
 
 Augmentation = Literal["crop and flip", "crop", "none"]
+ALL = ("as-written", "as-coded", "audited")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Recipe:
     draws: int = 10
     surface_draws: int = 3
     kappa: int = 100
-    readings: tuple[str, ...] = ("as-written", "as-coded", "audited")
+    readings: tuple[str, ...] = ALL
 
     def __post_init__(self) -> None:
         for grid in (self.coarse, self.fine):
@@ -82,26 +83,28 @@ _CIFAR_COARSE = Grid((0.8, 1.0, 1.2, 1.4), (-0.6, -0.3, 0.0))
 _CIFAR_FINE = Grid((0.0, *steps(0.4, 1.6, 0.2)), steps(-1.0, 0.4, 0.2))
 
 
-def _crosssim(depth: int, wnr_db: tuple[float, ...], surface_db: float, *, test_examples: int) -> Recipe:
+def _crosssim(depth: int, wnr_db: tuple[float, ...], *, test_examples: int, readings: tuple[str, ...]) -> Recipe:
     return Recipe(
-        f"cifar10-crosssim-resnet{depth}", wnr_db, surface_db, _CIFAR_COARSE, _CIFAR_FINE, test_examples, "ResNet34"
-    )
+        f"cifar10-crosssim-resnet{depth}", wnr_db, wnr_db[1], _CIFAR_COARSE, _CIFAR_FINE, test_examples, "ResNet34",
+        surface_draws=1, readings=readings,
+    )  # fmt: skip
 
 
 def _full(name: str, paper: str, wnr_db: tuple[float, ...], surface_db: float, grid: Grid = _RELEASED) -> Recipe:
     return Recipe(f"cifar10-{name}", wnr_db, surface_db, grid, grid, 10_000, paper, held_out=True)
 
 
-def _minilm(test_examples: int, coarse: Grid, fine: Grid) -> Recipe:
-    return Recipe(
-        "sst2-minilm", (6.0, 8.0, 10.0, 12.0, 14.0), 10.0, coarse, fine, test_examples, "BERT",
+def _minilm(test_examples: int, coarse: Grid, fine: Grid, **changes: Any) -> Recipe:
+    recipe = Recipe(
+        "sst2-minilm", (7.0, 9.0, 11.0), 9.0, coarse, fine, test_examples, "BERT",
         held_out=True, choose_from="validation", augmentation="none", target=0.75,
     )  # fmt: skip
+    return replace(recipe, **changes)
 
 
 _SHUFFLENET = Grid(steps(0.9, 1.15, 0.01), steps(-4.0, 4.0, 0.5))
-_MINILM_COARSE = Grid((0.1, 0.5, 1.0), (-10.0, 0.0, 10.0))
-_MINILM_FINE = Grid((0.0, *steps(0.1, 1.1, 0.2), 1.0), steps(-30, 50, 10))
+_MINILM_COARSE = Grid((0.1, 0.5, 1.0), (0.0, 10.0))
+_MINILM_FINE = Grid((0.0, 0.25, 0.5, 0.75, 1.0, 1.1), (-30.0, -10.0, 0.0, 10.0, 30.0))
 _BERT = Grid(
     (0.0, 0.02, 0.04, 0.06, 0.08, *steps(0.1, 1.1, 0.05)), (-30.0, -20.0, -15.0, *steps(-10, 50, 2))
 )  # the released one, with MMSE
@@ -113,7 +116,7 @@ TIERS: dict[str, tuple[Recipe, ...]] = {
             wnr_db=(0.0, 2.0, 4.0, 6.0),
             surface_db=2.0,
             coarse=Grid((0.8, 1.0, 1.1, 1.2), (-4.0, -2.0, -1.0, 0.0, 1.0)),
-            fine=Grid((0.0, *steps(0.4, 1.6, 0.1)), steps(-6.0, 3.0, 1.0)),
+            fine=Grid((0.0, 0.4, 0.6, *steps(0.8, 1.4, 0.1), 1.6), steps(-5.0, 2.0, 1.0)),
             test_examples=400,
             paper="ResNet34",
             held_out=True,
@@ -121,15 +124,15 @@ TIERS: dict[str, tuple[Recipe, ...]] = {
         ),
     ),
     "standard": (
-        _crosssim(20, (4.0, 6.0, 8.0, 10.0, 12.0), 8.0, test_examples=500),
-        _crosssim(32, (6.0, 8.0, 10.0, 12.0, 14.0), 9.0, test_examples=500),
-        _crosssim(56, (6.0, 8.0, 10.0, 12.0, 14.0), 10.0, test_examples=500),
-        _minilm(500, _MINILM_COARSE, _MINILM_FINE),
+        _crosssim(20, (6.0, 8.0, 10.0, 12.0), test_examples=400, readings=ALL),
+        _crosssim(32, (5.0, 7.0, 9.0, 11.0), test_examples=300, readings=("audited",)),
+        _crosssim(56, (4.0, 6.0, 8.0, 10.0), test_examples=300, readings=("audited",)),
+        _minilm(250, _MINILM_COARSE, _MINILM_FINE, surface_draws=1, readings=("audited",)),
     ),
     "full": (
         _full("resnet34", "ResNet34", steps(-10, -5, 1), -7.0),
         _full("resnet18", "ResNet18", steps(-8, -3, 1), -5.0),
         _full("shufflenetv2", "ShuffleNetV2", steps(-4, 2, 1), -1.0, _SHUFFLENET),
-        _minilm(1821, _BERT, _BERT),
+        _minilm(1821, _BERT, _BERT, wnr_db=steps(6, 12, 1)),
     ),
 }  # fmt: skip
