@@ -71,6 +71,5 @@ def heading(title: str, script: str) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in compat.versions().items())
     yield from (
         f"# {title}, {datetime.date.today().isoformat()}", "",
-        f"Made by `python benchmarks/paper/{script}`. {versions}.",
-        "What the presets differ in is said in `benchmarks/paper/presets.py`.", "",
+        f"Made by `python benchmarks/paper/{script}`. {versions}.", "",
     )  # fmt: skip

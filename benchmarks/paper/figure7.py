@@ -63,6 +63,8 @@ def report(folder: Path) -> Iterator[str]:
     """FIGURE7.md: a row for each record in ``folder``."""
     yield from heading("Figure 7: what kappa validation examples select", "figure7.py")
     yield from (
+        "What the readings differ in is said field by field in `benchmarks/paper/presets.py`.",
+        "",
         f"The paper: {FIGURE7}.",
         f"Below, means over noise draws and {REDRAWS} redraws of the examples: test accuracy of the pair they select,",
         "in brackets what it has on the examples themselves; and in how many redraws it is worse than ML, from the",

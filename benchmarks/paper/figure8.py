@@ -26,6 +26,11 @@ from analognn.experiments import Record, Store
 from analognn.experiments.gains import Curve, Gain, crossing_db, curves, gains
 from analognn.files import replacing
 
+READING = """\
+What the readings differ in is said field by field in `benchmarks/paper/presets.py`; further rows change one thing in
+the audit. All of them see the same noise. "MMSEpb over ML" is paired over noise draws, with its 95 % interval; "on the
+mean curves" is how the paper reads it. "More than the audit": how much more noise the reported MMSEpb stands, paired.
+"""
 Runs = dict[str, list[Record]]
 """Preset -> records, of one model."""
 
@@ -141,7 +146,7 @@ def main() -> None:
     models = {recipe.model: runs(recipe, folder) for recipe in recipes}
     targets = {recipe.model: recipe.target for recipe in recipes}
     pictures.write(pictures.figure8(panels(models), targets), folder / f"{chosen.tier}.png")
-    lines = [*heading(f"Figure 8, tier {chosen.tier}", "figure8.py --tier " + chosen.tier)]
+    lines = [*heading(f"Figure 8, tier {chosen.tier}", "figure8.py --tier " + chosen.tier), READING]
     for recipe in recipes:
         lines += section(recipe, models[recipe.model], clean_weights(recipe, chosen.data))
     text = "\n".join(lines)
