@@ -3,8 +3,9 @@
 The records (lynshao/NoisyNN, Reproduce_inference/, removed in Dec 2021) hold the test accuracy of every candidate of
 ten draws at five points. The released plot_figures.py takes each draw's maximum over the grid. Read with our
 :func:`analognn.experiments.gains.crossing_db` on the mean curves (``released.py``), those maxima give the gains of the
-text, to the rounding; one pair a point, chosen on the other nine draws, gives less. Versions of the paper differ: the journal's
-abstract says 4.1 dB for ResNet34, the text used here 1 dB.
+text, to the rounding; one pair a point, chosen on the other nine draws, gives less.
+
+Versions of the paper differ: the journal's abstract says 4.1 dB for ResNet34, the text used here 1 dB.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ TIERS: dict[str, tuple[Recipe, ...]] = {
         ),
     ),
     "standard": (
-        _crosssim(20, (6.0, 8.0, 10.0, 12.0), test_examples=400, readings=ALL),
+        _crosssim(20, (6.0, 8.0, 10.0, 12.0), test_examples=300, readings=ALL),
         _crosssim(32, (5.0, 7.0, 9.0, 11.0), test_examples=300, readings=("audited",)),
         _crosssim(56, (4.0, 6.0, 8.0, 10.0), test_examples=300, readings=("audited",)),
         _minilm(250, _MINILM_COARSE, _MINILM_FINE, surface_draws=1, readings=("audited",)),
