@@ -36,9 +36,14 @@ Runs = dict[str, list[Record]]
 
 
 def runs(recipe: Recipe, folder: Path) -> Runs:
-    """What is there of ``recipe``."""
-    named = {name: folder / f"{recipe.model}-{slug(name)}" for name in (*PRESETS, *switches())}
-    return {name: Store(path).records() for name, path in named.items() if (path / "results.sqlite").is_file()}
+    """The runs of ``recipe`` that are whole."""
+    found = {}
+    for name, preset in {**PRESETS, **switches()}.items():
+        path = folder / f"{recipe.model}-{slug(name)}"
+        records = Store(path).records() if (path / "results.sqlite").is_file() else []
+        if len(records) == 1 + len(recipe.wnr_db) * recipe.draws * len(preset.denoisers):
+            found[name] = records
+    return found
 
 
 def section(recipe: Recipe, found: Runs, weights: Prior) -> Iterator[str]:

@@ -73,7 +73,7 @@ def figure7(draws: Sequence[Surface], found: Sequence[Selection], shown: Mapping
     axes = list(figure.subplots(2, 3).flat)
     surface = draws[0]
     tops = [answers.right.mean(1).max() for answers in (surface.test, *shown.values())]
-    levels = np.linspace(0, np.ceil(20 * max(tops)) / 20, 21)
+    levels = np.arange(0, np.ceil(20 * max(tops)) + 1) / 20
     title_a = f"(a) {surface.test.right.shape[1]} test examples; best {tops[0]:.1%}"
     filled = _surface(axes[0], surface, surface.test, levels, title_a)
     for panel, (kappa, answers), letter in zip(axes[1:4], shown.items(), "bcd", strict=True):
@@ -85,7 +85,9 @@ def figure7(draws: Sequence[Surface], found: Sequence[Selection], shown: Mapping
             levels,
             f"({letter}) {kappa} validation examples; theirs has {achieved:.1%} on test",
         )
-    figure.colorbar(filled, ax=axes[:4], label="accuracy", format=PercentFormatter(1.0, decimals=0), shrink=0.8)
+    figure.colorbar(
+        filled, ax=axes[:4], label="accuracy", ticks=levels[::2], format=PercentFormatter(1.0, decimals=0), shrink=0.8
+    )
     _selected(axes[4], draws, found)
     _worse(axes[5], found)
     handles = [
@@ -138,7 +140,7 @@ def _selected(panel: Axes, draws: Sequence[Surface], found: Sequence[Selection])
         panel.axhline(np.mean(accuracy), color=color, linewidth=1, label=label)
     _kappa_axis(panel, kappas)
     panel.set_title("(e) accuracy of the pair that kappa examples select", fontsize=9.5)
-    panel.legend(frameon=False, fontsize=8)
+    panel.legend(fontsize=8, edgecolor="none")
 
 
 def _worse(panel: Axes, found: Sequence[Selection]) -> None:
