@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 UNIFORM_KURTOSIS, UNIFORM_KS = -1.2, 0.057
 
 
-def report(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]], *, draws: int, receiver_draws: int) -> str:
+def report(
+    rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]], *, draws: Mapping[str, int], receiver_draws: int
+) -> str:
     """All of it as Markdown."""
     lines = [
         f"# Quantisation as noise, {datetime.date.today().isoformat()}",
@@ -36,31 +38,39 @@ def report(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]], *, draws
     ]
     for model in entries:
         own = [row for row in rows if row.model == model]
-        lines += [*_table(model, own, draws), *_receivers(model, entries[model], receiver_draws)]
+        lines += [*_table(model, own, draws[model]), *_receivers(model, entries[model], receiver_draws)]
     return "\n".join(lines)
 
 
 def _conclusion(rows: Sequence[Row]) -> Iterator[str]:
-    integers = [row for row in rows if row.format.startswith("int") and row.rounding == "nearest"]
-    differ = [f"{row.format} on {row.model}" for row in rows if not row.as_awgn and row.rounding == "nearest"]
-    likes = sum(row.as_awgn for row in rows)
-    fine = [row for row in integers if row.bits >= 5]
-    floats = [row for row in rows if not row.format.startswith("int")]
-    kurtosis, ks, corr = (
-        _range([getattr(row, name) for row in fine], form)
-        for name, form in (("excess_kurtosis", ".2f"), ("ks_distance", ".3f"), ("magnitude_corr", ".2f"))
+    nearest = [row for row in rows if row.rounding == "nearest"]
+    groups = {
+        "Integers that clip nothing have the uniform error of theory "
+        f"(kurtosis {UNIFORM_KURTOSIS}, KS distance {UNIFORM_KS})": [r for r in nearest if r.span == "symmetric"],
+        "Integers clipped for least error leave a uniform error and a few large ones": [
+            r for r in nearest if r.span == "mse"
+        ],
+        "Short floats and cut mantissas have an error in proportion to the weight": [r for r in nearest if not r.span],
+    }
+    yield "**Gaussian in shape: none of them.** " + " ".join(
+        f"{what}: kurtosis {_range(own, 'excess_kurtosis', '.1f')}, KS distance {_range(own, 'ks_distance', '.3f')}, "
+        f"correlation of abs(z) with abs(w) {_range(own, 'magnitude_corr', '.2f')}."
+        for what, own in groups.items()
+        if own
     )
-    yield from (
-        "**Gaussian in shape: nowhere.** Integers of 5 bits and more leave a uniform error, as theory says: kurtosis "
-        f"{kurtosis} (uniform {UNIFORM_KURTOSIS}), KS distance {ks} (uniform {UNIFORM_KS}), correlation of abs(z) with "
-        f"abs(w) {corr}. Short floats and cut mantissas leave an error that grows with the weight: correlation "
-        f"{_range([row.magnitude_corr for row in floats], '.2f')}.",
-        "",
-        f"**Gaussian in effect: {likes} of {len(rows)} cases.** A layer sums many weights, so most formats are as "
-        "accurate as AWGN of the same variance in each tensor, whatever the shape of the error. "
-        + (f"Outside of what AWGN explains: {', '.join(differ)}." if differ else "None falls outside."),
-        "",
-    )
+    yield ""
+    differ = [row for row in rows if not row.as_awgn]
+    yield (
+        f"**Gaussian in effect: {len(rows) - len(differ)} of {len(rows)} cases.** A layer sums many weights: so many "
+        "are as accurate as AWGN of the same variance in each tensor, whatever the shape of the error (at 95 %, one "
+        "in twenty falls outside by chance). "
+    ) + ("AWGN does not explain: " + ", ".join(map(_apart, differ)) + "." if differ else "")
+    yield ""
+
+
+def _apart(row: Row) -> str:
+    how = ", ".join(word for word in (row.span, row.rounding) if word)
+    return f"{row.format} ({how}) on {row.model}, {100 * row.gap.mean:+.1f} points"
 
 
 def _table(model: str, rows: Sequence[Row], draws: int) -> Iterator[str]:
@@ -70,8 +80,7 @@ def _table(model: str, rows: Sequence[Row], draws: int) -> Iterator[str]:
         f"{draws} draws. Clean {100 * rows[0].clean:.1f} %. Accuracy and gap (AWGN less quantised) in points with 95 %",
         "intervals; nearest rounding has one outcome, held against the interval that holds 95 % of draws of AWGN.",
         "",
-        "| format | rounding | bits | WNR dB | kurtosis | KS | corr abs z, w | row sums | accuracy | AWGN | gap |"
-        " as AWGN |",
+        "| format | how | bits | WNR dB | kurtosis | KS | corr abs z, w | row sums | accuracy | AWGN | gap | as AWGN |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
         *(_row(row) for row in rows),
         "",
@@ -81,7 +90,7 @@ def _table(model: str, rows: Sequence[Row], draws: int) -> Iterator[str]:
 def _row(row: Row) -> str:
     cells = (
         row.format,
-        row.rounding,
+        ", ".join(word for word in (row.span, row.rounding) if word),
         str(row.bits),
         f"{row.wnr_db:.1f}",
         f"{row.excess_kurtosis:+.2f}",
@@ -116,7 +125,8 @@ def _percent(value: Estimate) -> str:
     return f"{100 * value.mean:.1f}" if value.low == value.high else value.percent()
 
 
-def _range(values: Sequence[float], form: str) -> str:
+def _range(rows: Sequence[Row], name: str, form: str) -> str:
+    values = [getattr(row, name) for row in rows]
     return f"{min(values):{form}} to {max(values):{form}}"
 
 
@@ -124,7 +134,7 @@ def picture(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]]) -> Figu
     """A row a model: accuracy of each format beside AWGN, shape of the error, accuracy after receivers."""
     figure = Figure(figsize=(17, 5.2 * len(entries)), layout="constrained")
     for axes, model in zip(figure.subplots(len(entries), 3, squeeze=False), entries, strict=True):
-        own = [row for row in rows if row.model == model and row.rounding == "nearest"]
+        own = [r for r in rows if r.model == model and r.rounding == "nearest" and r.span != "symmetric"]
         own.sort(key=lambda row: -row.wnr_db)
         _accuracy(axes[0], model, own)
         _shape(axes[1], own)
@@ -162,7 +172,8 @@ def _shape(panel: Axes, rows: Sequence[Row]) -> None:
     ):
         values = [getattr(row, name) for row in rows]
         panel.plot(range(len(rows)), values, color=color, marker=marker, linestyle="none", label=label)
-    panel.set_title("Shape of the error")
+    panel.set_title("Shape of the error, each tensor in its own units")
+    panel.set_yscale("symlog", linthresh=2.0)
     panel.set_xticks(range(len(rows)), [row.format for row in rows], rotation=60, ha="right")
     panel.legend(frameon=False, loc="upper left")
 

@@ -15,6 +15,7 @@ quantisation, reporting = load("quantisation"), load("quantisation_report")
 ROW = quantisation.Row(
     model="mnist-resnet8",
     format="int4",
+    span="mse",
     rounding="nearest",
     bits=4,
     wnr_db=20.0,
@@ -65,13 +66,16 @@ def test_the_same_weights_are_scored_once() -> None:
 
 
 def test_rows_are_read_back_and_reported() -> None:
-    rows = [ROW, replace(ROW, format="mantissa0", likely=(0.91, 0.93)), replace(ROW, format="int8", bits=8)]
+    rows = [ROW, replace(ROW, format="mantissa0", span="", likely=(0.91, 0.93)), replace(ROW, format="int8", bits=8)]
     assert [quantisation.Row.read(asdict(row)) for row in rows] == rows
     entry = Entry("nearest", "quantised-per-tensor", {"format": "int4"}, "ml", "none", 0, 0, 0, 2, ROW.awgn, None, 20.0)
     entries = {"mnist-resnet8": [entry, replace(entry, denoiser="protect")]}
-    text = reporting.report(rows, entries, draws=10, receiver_draws=3)
-    assert "Outside of what AWGN explains: mantissa0 on mnist-resnet8" in text
+    text = reporting.report(rows, entries, draws={"mnist-resnet8": 10}, receiver_draws=3)
+    assert "AWGN does not explain: mantissa0 (nearest) on mnist-resnet8, +2.0 points." in text
     assert "**no** (91.0 to 93.0)" in text
     figure = reporting.picture(rows, entries)
     figure.canvas.draw()
-    assert [panel.get_title() for panel in figure.axes][1:] == ["Shape of the error", "After a receiver"]
+    assert [panel.get_title() for panel in figure.axes][1:] == [
+        "Shape of the error, each tensor in its own units",
+        "After a receiver",
+    ]
