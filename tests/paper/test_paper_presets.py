@@ -66,6 +66,11 @@ def test_switches_change_one_thing_and_together_everything() -> None:
         assert sum(getattr(back, f.name) != getattr(AUDITED, f.name) for f in fields(back)) <= 1, name
 
 
+def test_analog_values_of_shufflenet_are_as_many_as_the_code_says() -> None:
+    model = models.build("cifar10-shufflenetv2", generator=torch.Generator().manual_seed(0))
+    assert ParameterLayout.from_model(model).numel == 1_247_674
+
+
 def test_shortcut_norms_travel_reliably_in_every_reading() -> None:
     """The training code's slip ('shortcut:1') puts 3,587 more values on air: 11,167,949, its hard-coded length."""
     model = models.build("cifar10-resnet18", generator=torch.Generator().manual_seed(0))
