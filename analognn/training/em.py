@@ -61,10 +61,12 @@ class BeliefNetwork:
     def sample(self, x: Tensor, samples: int, *, generator: torch.Generator) -> list[Tensor]:
         """``samples`` hidden states from p(h|x), layer by layer: [samples, n, width] each."""
         states: list[Tensor] = []
-        below = x.expand(samples, *x.shape)
+        below = x
         with torch.no_grad():
             for layer in self.layers[:-1]:
                 chance = torch.sigmoid(layer(below))
+                if not states:  # the first layer's chances are the same for all samples
+                    chance = chance.expand(samples, *chance.shape)
                 below = torch.bernoulli(chance, generator=generator)
                 states.append(below)
         return states

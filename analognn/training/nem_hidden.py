@@ -33,7 +33,7 @@ Draw = Callable[[Tensor], Tensor]
 def hidden_noise(
     model: nn.Module, layers: Iterable[str], *, noise: NemNoise, step: int, generator: Generators, reading: Reading
 ) -> Iterator[None]:
-    """Noise in hidden layers while the block runs forward and backward passes.
+    """Noise in hidden layers for the forward passes of the block and the backward passes through them.
 
     Activations are [..., n, K]; the loss is a mean over the n samples, and a sum over leading axes (a stack of
     networks). Targets play no part, so ``noise.support`` has no effect.
