@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 from feel_helpers import TINY, point, tiny, without_time
 
-from analognn import plots_feel
+from analognn import federated, plots_feel
 from analognn.cli import main
 from analognn.cli_feel import line
 from analognn.experiments import Store
@@ -44,8 +44,10 @@ def states(folder):
 def same_states(one, other):
     assert one.keys() == other.keys()
     for name, state in one.items():
-        assert (state.round, state.memory) == (other[name].round, other[name].memory)
+        assert (state.round, state.diverged) == (other[name].round, other[name].diverged)
+        assert state.memory.keys() == other[name].memory.keys()
         assert all(torch.equal(tensor, other[name].model[key]) for key, tensor in state.model.items())
+        assert all(torch.equal(torch.as_tensor(kept), other[name].memory[key]) for key, kept in state.memory.items())
 
 
 def test_a_run_has_one_row_a_round_and_one_model_a_training(finished):
@@ -95,7 +97,7 @@ def test_all_stations_share_deal_weights_and_noise():
 
 def test_the_same_folder_again_does_nothing(finished, monkeypatch):
     scenario, folder, result, _ = finished
-    monkeypatch.setattr(training, "play_round", None)
+    monkeypatch.setattr(federated, "play", None)
     assert feel(scenario, folder, workers=1, device="cpu").summary == result.summary
     with pytest.raises(ValueError, match=r"(?s)holds the results of another scenario.*\+seeds = 2"):
         feel(tiny("seeds=2"), folder, device="cpu")
@@ -145,10 +147,10 @@ def test_a_failure_leaves_the_other_trainings_alone(tmp_path, monkeypatch):
     def broken(state, devices, cell, setup):
         if setup.station.plan.wants_examples:
             raise RuntimeError("out of order")
-        return play_round(state, devices, cell, setup)
+        return play(state, devices, cell, setup)
 
-    play_round = training.play_round
-    monkeypatch.setattr(training, "play_round", broken)
+    play = federated.play
+    monkeypatch.setattr(federated, "play", broken)
     result = feel(tiny("federation.num_rounds=1"), tmp_path, workers=1, device="cpu")
     (failure,) = result.failures
     assert failure.startswith(f"searched {AT} seed 0:")

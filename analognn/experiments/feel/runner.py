@@ -20,8 +20,8 @@ from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_pr
 from analognn.experiments.feel.scenario import FeelScenario
 from analognn.experiments.feel.store import FeelStore
 from analognn.experiments.feel.summary import FeelSummary, write_summary
-from analognn.experiments.feel.training import RoundRow, Run, Workspace, is_over, play, prepare, runs
-from analognn.federated import State
+from analognn.experiments.feel.training import RoundRow, Run, Workspace, play, prepare, runs
+from analognn.federated import Federation, State
 
 POLL = 0.3
 """Seconds between two looks at what the workers committed."""
@@ -92,12 +92,12 @@ def feel(
 
 
 def _left(store: FeelStore) -> list[Run]:
-    scenario, states = store.scenario, store.state
-    return [
-        run
-        for run in runs(scenario)
-        if (state := states(run)) is None or not is_over(state, scenario.served(run.station))
-    ]
+    scenario = store.scenario
+    return [run for run in runs(scenario) if not _is_over(store.state(run), scenario.served(run.station))]
+
+
+def _is_over(state: State | None, federation: Federation) -> bool:
+    return state is not None and (state.diverged or state.round >= federation.num_rounds)
 
 
 def _execute(place: _Place, left: list[Run], workers: int | RayCluster) -> list[str]:

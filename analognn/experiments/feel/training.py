@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from analognn import data, models, multiple_access
+from analognn import data, federated, models, multiple_access
 from analognn.channels import MultipleAccess
 from analognn.data import Examples
 from analognn.evaluate import Evaluator, resolve_device
@@ -28,7 +28,6 @@ from analognn.federated import (
     State,
     make_plan,
     partition,
-    play_round,
     server_examples,
 )
 from analognn.receiver import Labelled
@@ -77,6 +76,9 @@ class RoundRow:
     beta: float | None
     searched_correct: int | None
     searched_total: int | None
+    channel_uses: int
+    outage: float
+    side_info_bits: int
     validation_correct: int
     validation_total: int
     test_correct: int
@@ -209,15 +211,9 @@ def play(workspace: Workspace, run: Run, state: State | None) -> Iterator[tuple[
         state: where it stands; None at its start.
     """
     training = begin(workspace, run)
-    state = training.start if state is None else state
-    while not is_over(state, training.setup.federation):
-        state, record = play_round(state, training.devices, training.cell, training.setup)
-        yield _row(workspace, training, state, record), state
-
-
-def is_over(state: State, federation: Federation) -> bool:
-    """Whether there is no further round."""
-    return state.diverged or state.round >= federation.num_rounds
+    rounds = federated.play(training.start if state is None else state, training.devices, training.cell, training.setup)
+    for after, record in rounds:
+        yield _row(workspace, training, after, record), after
 
 
 def _row(workspace: Workspace, training: Training, state: State, record: RoundRecord) -> RoundRow:
@@ -240,6 +236,9 @@ def _row(workspace: Workspace, training: Training, state: State, record: RoundRe
         beta=record.beta,
         searched_correct=record.validation_correct,
         searched_total=record.validation_total,
+        channel_uses=record.channel_uses,
+        outage=record.outage,
+        side_info_bits=record.side_info_bits,
         validation_correct=validation.correct,
         validation_total=validation.total,
         test_correct=test.correct,

@@ -1,0 +1,86 @@
+"""What a base station gains, in dB: how much more noise a training stands for the same accuracy at its end.
+
+    x_i(a) = the swept WNR [dB] from which on the test accuracy of training i stays at a or above, linear in between
+    gain   = mean(x_i(a; baseline) - x_i(a)) +- t_{0.975, n-1} s / sqrt(n)     paired: data, weights, noise are shared
+
+A training at the target at every point crosses below the first one, one that ends below it crosses above the last. Both
+count as if they crossed there, and the gain says so: it is a bound where only one of the two curves is cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+
+from analognn.estimates import Estimate, estimate
+from analognn.experiments.feel.store import FeelStore
+from analognn.experiments.feel.summary import finished, reported
+from analognn.experiments.gains import Curve, crossing_db
+
+Curves = dict[str, dict[int, Curve]]
+"""Base station -> number of the training -> its curve."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where the curves of a base station cross a target.
+
+    Args:
+        db: WNR [dB] of each training.
+        below: how many are at the target at the first point already: the value is too high.
+        above: how many end below it: the value is too low.
+    """
+
+    db: dict[int, float]
+    below: int
+    above: int
+
+    @property
+    def mean(self) -> Estimate:
+        """Over the trainings."""
+        return estimate(list(self.db.values()))
+
+    def text(self) -> str:
+        """The mean in dB, with "<=" or ">=" where it is a bound."""
+        sign = "<= " if self.below > self.above else ">= " if self.above else ""
+        return sign + in_db(self.mean)
+
+    def over(self, other: Crossing) -> str:
+        """How much less this one needs than ``other``, paired, with "<=" or ">=" where it is a bound."""
+        paired = [other.db[seed] - self.db[seed] for seed in self.db if seed in other.db]
+        too_small = self.below + other.above > self.above + other.below
+        too_large = self.below + other.above < self.above + other.below
+        sign = ">= " if too_small else "<= " if too_large else ""
+        return sign + in_db(estimate(paired), "+")
+
+
+def accuracy_curves(store: FeelStore, key: str = "wnr_db") -> Curves:
+    """Test accuracy of the reported round against the uplink's ``key``, by base station and training."""
+    scenario = store.scenario
+    points: defaultdict[str, defaultdict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for run, rounds in finished(store).items():
+        if key in (point := json.loads(run.point)):
+            points[run.station][run.seed].append((float(point[key]), reported(scenario, run.station, rounds).test))
+    return {label: {seed: sorted(curve) for seed, curve in runs.items()} for label, runs in points.items()}
+
+
+def crossing(curves: dict[int, Curve], target: float) -> Crossing:
+    """Where the trainings of one base station cross ``target``.
+
+    >>> found = crossing({0: [(-10.0, 0.2), (0.0, 0.8)], 1: [(-10.0, 0.2), (0.0, 0.4)]}, 0.5)
+    >>> found.db, found.above
+    ({0: -5.0, 1: 0.0}, 1)
+    """
+    found = {seed: crossing_db(curve, target) for seed, curve in curves.items()}
+    return Crossing(
+        {seed: curves[seed][-1][0] if x is None else x for seed, x in found.items()},
+        below=sum(x is not None and x <= curves[seed][0][0] for seed, x in found.items()),
+        above=sum(x is None for x in found.values()),
+    )
+
+
+def in_db(a: Estimate, sign: str = "") -> str:
+    """As "-12.3 ± 0.4"."""
+    half = f" ± {a.high - a.mean:.1f}" if a.high is not None else ""
+    return f"{a.mean:{sign}.1f}{half}"
