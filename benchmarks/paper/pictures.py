@@ -89,7 +89,7 @@ def figure7(draws: Sequence[Surface], found: Sequence[Selection], shown: Mapping
         filled, ax=axes[:4], label="accuracy", ticks=levels[::2], format=PercentFormatter(1.0, decimals=0), shrink=0.8
     )
     _selected(axes[4], draws, found)
-    _worse(axes[5], found)
+    _lost(axes[5], found)
     handles = [
         _handle("ML", *_STYLE["ml"]), _handle("MMSE", *_STYLE["mmse"]), _handle("best on test", *_BEST),
         _handle("best on these examples", *_CHOSEN),
@@ -129,26 +129,31 @@ def _surface(panel: Axes, surface: Surface, answers: Answers, levels: np.ndarray
 def _selected(panel: Axes, draws: Sequence[Surface], found: Sequence[Selection]) -> None:
     color, marker = _STYLE["mmsepb"]
     kappas = [row.kappa for row in found]
-    panel.fill_between(kappas, [r.low for r in found], [r.high for r in found], color=color, alpha=0.15, linewidth=0,
-                       label="5 to 95 % of redraws")  # fmt: skip
-    panel.plot(kappas, [r.achieved for r in found], color=color, marker=marker, label="on test: achieved")
     panel.plot(kappas, [r.promised for r in found], "--", color="0.35", marker="v", label="on the examples: promised")
-    for accuracy, color, label in (
+    panel.plot(kappas, [r.achieved for r in found], color=color, marker=marker, label="on test: achieved")
+    for accuracy, own, label in (
         ([surface.test.right.mean(1).max() for surface in draws], _BEST[0], "best pair on test"),
         ([surface.test.right.mean(1)[surface.index(1.0, 0.0)] for surface in draws], _STYLE["ml"][0], "ML"),
     ):
-        panel.axhline(np.mean(accuracy), color=color, linewidth=1, label=label)
+        panel.axhline(np.mean(accuracy), color=own, linewidth=1, label=label)
     _kappa_axis(panel, kappas)
-    panel.set_title("(e) accuracy of the pair that kappa examples select", fontsize=9.5)
+    panel.set_title("(e) mean accuracy of the pair that kappa examples select", fontsize=9.5)
     panel.legend(fontsize=8, edgecolor="none")
 
 
-def _worse(panel: Axes, found: Sequence[Selection]) -> None:
+def _lost(panel: Axes, found: Sequence[Selection]) -> None:
+    color, marker = _STYLE["mmsepb"]
     kappas = [row.kappa for row in found]
-    panel.plot(kappas, [row.below_ml for row in found], color="0.2", marker="o")
-    panel.set_ylim(0, max(0.05, *(1.1 * row.below_ml for row in found)))
+    panel.fill_between(kappas, [r.low for r in found], [r.high for r in found], color=color, alpha=0.15, linewidth=0)
+    panel.plot(kappas, [row.lost for row in found], color=color, marker=marker)
     _kappa_axis(panel, kappas)
-    panel.set_title("(f) share of redraws that select a pair worse than ML", fontsize=9.5)
+    panel.set_ylim(0, None)
+    for row in found:
+        panel.annotate(
+            f"{row.below_ml:.1%}\nworse\nthan ML", (row.kappa, 0.97), xycoords=("data", "axes fraction"),
+            ha="center", va="top", fontsize=8, color="0.3",
+        )  # fmt: skip
+    panel.set_title("(f) accuracy lost against the best pair on test: mean, 5 to 95 %", fontsize=9.5)
 
 
 def _kappa_axis(panel: Axes, kappas: Sequence[int]) -> None:

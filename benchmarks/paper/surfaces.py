@@ -93,16 +93,20 @@ class Selection:
 
     Args:
         kappa: how many.
-        achieved: mean test accuracy of what they select, with its 5th and 95th percentile over redraws.
+        achieved: mean test accuracy of what they select.
         promised: mean accuracy of it on the kappa examples themselves.
+        lost: mean of what it lacks to the best pair on the test examples, in accuracy.
+        low: 5th percentile of that over redraws and noise draws.
+        high: 95th.
         below_ml: share of the redraws in which it is worse than ML on the test examples.
     """
 
     kappa: int
     achieved: float
+    promised: float
+    lost: float
     low: float
     high: float
-    promised: float
     below_ml: float
 
 
@@ -132,7 +136,7 @@ def selections(found: list[Surface]) -> list[Selection]:
 
 
 def _selection(found: list[Surface], kappa: int) -> Selection:
-    achieved, promised, worse = [], [], []
+    achieved, promised, lost, worse = [], [], [], []
     for draw, surface in enumerate(found):
         rng = np.random.default_rng([kappa, draw])
         accuracy, ml = surface.test.right.mean(1), surface.index(1.0, 0.0)
@@ -141,9 +145,10 @@ def _selection(found: list[Surface], kappa: int) -> Selection:
             best = seen.best
             achieved.append(accuracy[best])
             promised.append(seen.right[best].mean())
+            lost.append(accuracy.max() - accuracy[best])
             worse.append(accuracy[best] < accuracy[ml])
-    low, high = np.percentile(achieved, [5, 95])
-    return Selection(kappa, *map(float, (np.mean(achieved), low, high, np.mean(promised), np.mean(worse))))
+    means = (np.mean(achieved), np.mean(promised), np.mean(lost), *np.percentile(lost, [5, 95]), np.mean(worse))
+    return Selection(kappa, *map(float, means))
 
 
 def _pool(examples: Labelled) -> Labelled:
