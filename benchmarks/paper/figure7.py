@@ -73,7 +73,7 @@ def report(folder: Path) -> Iterator[str]:
         "",
         "| model, WNR | preset | ML % | best on test % | "
         + " | ".join(f"kappa = {k}" for k in KAPPAS)
-        + " | worse than ML |",
+        + " | lost, first and last kappa % | worse than ML |",
         "|---|---|---:|---:|" + "---:|" * len(KAPPAS) + "---:|---:|",
     )
     for path in sorted(folder.glob("*.json")):
