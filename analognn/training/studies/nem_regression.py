@@ -125,8 +125,7 @@ def _scans() -> dict[str, Scan]:
     both = {kind: {v: Setting(_noise(SHOWN, kind), hidden=_noise(v, kind)) for v in HIDDEN_LEVELS} for kind in KINDS}
     mean = {v: Setting(_noise(v, "printed"), mean=True) for v in LEVELS}
     return {
-        "Noise on the target": output
-        | {"its mean, no noise": {v: Setting(_noise(v, "printed"), mean=True) for v in LEVELS}},
+        "Noise on the target": output | {"its mean, no noise": mean},
         "Noise in the error of the hidden layer": hidden,
         f"Both, target variance {SHOWN:g}": both,
         "No noise, other learning rates": {"no noise": {rate: Setting(rate=rate) for rate in RATES}},
