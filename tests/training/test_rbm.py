@@ -145,6 +145,30 @@ def test_learning_raises_the_likelihood():
     assert likelihood() > before + 1
 
 
+def test_a_bipolar_machine_in_binary_units():
+    """W01 = 4 W, b01 = 2 (b - W 1), a01 = 2 (a - W' 1): the same distribution, and 16 times the step about 1/2."""
+    bipolar, binary = machine(coding="bipolar"), machine()
+    with torch.no_grad():
+        binary.weight.copy_(4 * bipolar.weight)
+        binary.visible_bias.copy_(2 * (bipolar.visible_bias - bipolar.weight.sum(1)))
+        binary.hidden_bias.copy_(2 * (bipolar.hidden_bias - bipolar.weight.sum(0)))
+    x = states(binary, 4)
+    ln_p = [-rbm.free_energy(v) - log_partition(rbm) for rbm, v in ((binary, x), (bipolar, 2 * x - 1))]
+    torch.testing.assert_close(*ln_p)
+    torch.testing.assert_close(2 * binary(x) - 1, bipolar(2 * x - 1))
+    data, model = x[3], x[12]
+    (bipolar.free_energy(2 * data - 1) - bipolar.free_energy(2 * model - 1)).backward()
+    x_g, x_1, g_1 = (
+        f(data) - f(model)
+        for f in (
+            lambda v: torch.outer(v, binary(v)),
+            lambda v: v[:, None].expand(4, 3),
+            lambda v: binary(v).expand(4, 3),
+        )
+    )
+    torch.testing.assert_close(-4 * bipolar.weight.grad, (16 * (x_g - (x_1 + g_1) / 2)).detach())
+
+
 # NEM noise
 
 
