@@ -12,7 +12,8 @@ from analognn.federated.config import Federation
 from analognn.federated.layout import AirLayout
 from analognn.federated.local import Turn, Update, train_locally
 from analognn.federated.partition import partition, server_examples
-from analognn.federated.plans import Fixed, FollowPower, Lmmse, Plan, Search
+from analognn.federated.planning import FollowPower
+from analognn.federated.plans import Fixed, Lmmse, Plan, Search
 from analognn.federated.record import RoundRecord
 from analognn.federated.rounds import play, play_round
 from analognn.federated.rules import PRESETS, Rules

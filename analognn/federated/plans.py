@@ -1,9 +1,9 @@
-"""How the base station turns the noisy sum of a round into an update: fixed, searched, or planned over the rounds.
+"""How the base station turns the noisy sum of a round into an update: with a fixed denoiser, or a searched one.
 
     w_hat = theta (r + s_z^2 beta),   theta = s_w^2 / (s_w^2 + (1 - lambda') s_z^2)         MMSEpb with prior mean 0
 
 of r = sum_m w~_m + z, M updates of variance s_w^2 together; the global model moves by w_hat / M. Shao, Liew, Gunduz,
-"Denoising Noisy Neural Networks", sec. V-C; :class:`FollowPower` is ours.
+"Denoising Noisy Neural Networks", sec. V-C. A plan over the rounds is in :mod:`analognn.federated.planning`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from torch import Tensor, nn
 
 from analognn.channels import Received, checks
 from analognn.denoise import Denoiser, MmsePb, Prior, affine, lambda_prime_bound
-from analognn.denoise.blind import blind_moments
 from analognn.evaluate import Evaluator, Score
 from analognn.federated.layout import Summed
 from analognn.search import fast_search
 
+Memory = Mapping[str, Tensor]
+"""What a plan keeps from one round to the next, by name; it is part of a checkpoint."""
 Moments = tuple[tuple[float, float], ...]
 """Mean and variance of each tensor."""
 
@@ -50,7 +51,7 @@ class Heard:
     model: nn.Module
     evaluator: Evaluator | None = None
     moments: Moments = ()
-    memory: Mapping[str, float] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
 
     @property
     def noise_var(self) -> float:
@@ -75,7 +76,7 @@ class Decision:
     lambda_prime: float | None = None
     beta: float | None = None
     score: Score | None = None
-    memory: Mapping[str, float] = field(default_factory=dict)
+    memory: Memory = field(default_factory=dict)
 
 
 class Plan(ABC):
@@ -190,57 +191,6 @@ class Search(Plan):
             scale = math.sqrt(var + noise_var) / noise_var if noise_var > 0 else 0.0
             betas = tuple(sorted({offset * scale for offset in self.offsets}))
         return lambda_primes, betas
-
-
-@dataclass(frozen=True)
-class FollowPower(Plan):
-    """Shrink by the running estimate of the update's power, with a temperature that falls with the learning rate.
-
-        v_t = Var[r_t] - s_z^2 = c_t rate_t^2,     c_t = c_(t-1) + drift c_(t-1) e_t      e_t of unit variance
-        lambda'_t = lambda_prime rate_t / rate_0,  theta_t = v / (v + (1 - lambda'_t) s_z^2)
-
-    One blind v_t has the standard error sqrt(2 / n) Var[r_t], more than v_t itself where noise buries the update. An
-    update is about proportional to the learning rate, which the base station knows, so a scalar Kalman filter tracks
-    the constant c: it follows v_t where that is well known, and averages over rounds where it is not.
-
-    For a quadratic loss of curvature H, one step is best at theta = v h / (v h + s_z^2 tr H / n) with h the mean
-    curvature along the update: MMSEpb with 1 - lambda' = (tr H / n) / h, well below 1 because updates lie along steep
-    directions. But that counts a round alone. What later rounds will correct costs little, what the last one adds
-    stays, as squared error (lambda' = 0): so lambda' falls to 0 in step with what can still be corrected.
-
-    Args:
-        lambda_prime: lambda' of the first round, 0 <= lambda' <= 1.
-        drift: relative change of c from round to round, >= 0.
-    """
-
-    lambda_prime: float = 0.9
-    drift: float = 0.2
-
-    def __post_init__(self) -> None:
-        checks.real("FollowPower", "lambda_prime", self.lambda_prime, ge=0, le=1)
-        checks.real("FollowPower", "drift", self.drift, ge=0)
-
-    def __call__(self, heard: Heard) -> Decision:
-        """See :class:`Plan`."""
-        memory = self.track(heard)
-        prior = replace(heard.prior, var=max(memory["c"], 0.0) * heard.rate**2)
-        lambda_prime = self.lambda_prime * heard.rate
-        if lambda_prime >= lambda_prime_bound(heard.received, prior):  # only at lambda' = 1 without power
-            return Decision(torch.zeros_like(heard.received.values), lambda_prime, 0.0, memory=memory)
-        return Decision(affine(heard.received, prior, lambda_prime, 0.0), lambda_prime, 0.0, memory=memory)
-
-    def track(self, heard: Heard) -> dict[str, float]:
-        """The filter's state after this round: the estimate ``c`` of v / rate^2, and its variance ``c_var``."""
-        noise_var = heard.received.noise_var_per_value.double()
-        arrived = noise_var.isfinite()
-        blind = blind_moments(heard.received.values[arrived].double(), noise_var[arrived])
-        measured, error_var = blind.var / heard.rate**2, (blind.var_error / heard.rate**2) ** 2
-        if not heard.memory:
-            return {"c": measured, "c_var": error_var}
-        c = heard.memory["c"]
-        c_var = heard.memory["c_var"] + (self.drift * c) ** 2
-        trust = c_var / (c_var + error_var) if error_var > 0 else 1.0
-        return {"c": c + trust * (measured - c), "c_var": (1 - trust) * c_var}
 
 
 def _adapted(var: float, noise_var: float, count: int) -> tuple[float, ...]:

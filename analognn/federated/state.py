@@ -29,7 +29,7 @@ class State:
 
     round: int
     model: Mapping[str, Tensor]
-    memory: Mapping[str, float] = field(default_factory=dict)
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
     diverged: bool = False
 
     @classmethod
@@ -44,8 +44,7 @@ class State:
     def save(self, path: Path) -> None:
         """Write a safetensors file, whole or not at all."""
         tensors = {_MODEL + name: tensor for name, tensor in self.model.items()}
-        for name, value in self.memory.items():
-            tensors[_MEMORY + name] = torch.tensor(value, dtype=torch.float64)
+        tensors |= {_MEMORY + name: tensor for name, tensor in self.memory.items()}
         tensors[_COUNTS] = torch.tensor([self.round, self.diverged])
         checkpoints.save(tensors, path)
 
@@ -63,6 +62,8 @@ class State:
         if _COUNTS not in found:
             raise ValueError(f"{path} is no state of a federated training: it has no tensor {_COUNTS!r}.")
         round, diverged = found.pop(_COUNTS).tolist()
-        model = {k.removeprefix(_MODEL): v.to(device) for k, v in found.items() if k.startswith(_MODEL)}
-        memory = {k.removeprefix(_MEMORY): v.item() for k, v in found.items() if k.startswith(_MEMORY)}
-        return cls(round, model, memory, bool(diverged))
+        return cls(round, _below(_MODEL, found, device), _below(_MEMORY, found, device), bool(diverged))
+
+
+def _below(prefix: str, found: Mapping[str, Tensor], device: str | torch.device) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t.to(device) for name, t in found.items() if name.startswith(prefix)}

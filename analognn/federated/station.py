@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from analognn.channels import Received, checks
 from analognn.denoise import EstimateWarning, Ml, Mmse, MmsePb, Prior
 from analognn.evaluate import Evaluator
-from analognn.federated.plans import Fixed, FollowPower, Lmmse, Plan, Search
+from analognn.federated.planning import FollowPower
+from analognn.federated.plans import Fixed, Lmmse, Plan, Search
 from analognn.federated.rules import PriorFrom
 from analognn.plugins import called
 from analognn.receiver import Labelled

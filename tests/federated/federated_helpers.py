@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -94,5 +94,6 @@ def run(world: Small, setup: Setup, rounds: int | None = None) -> tuple[State, l
 
 def same(a: State, b: State) -> bool:
     """Bit for bit."""
-    equal = all(torch.equal(a.model[name], b.model[name]) for name in b.model)
-    return equal and replace(a, model={}) == replace(b, model={})
+    pairs = [(a.model, b.model), (a.memory, b.memory)]
+    equal = all(x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x) for x, y in pairs)
+    return equal and (a.round, a.diverged) == (b.round, b.diverged)

@@ -12,6 +12,7 @@ from analognn.channels import Received
 from analognn.denoise import Ml, Mmse, MmsePb, Prior
 from analognn.federated import AirLayout, Fixed, FollowPower, Lmmse, Search
 from analognn.federated.layout import Summed
+from analognn.federated.planning import agreement
 from analognn.federated.plans import Heard
 from analognn.federated.station import BaseStation
 
@@ -118,18 +119,22 @@ def test_numbers_outside_their_bounds(plan, message):
         plan()
 
 
+def remembered(decision):
+    return {name: tensor.item() for name, tensor in decision.memory.items() if tensor.ndim == 0}
+
+
 def follow(plan, powers, rates, n=20_000, noise_var=NOISE_VAR):
     """The tracked power of each round."""
     memory, tracked = {}, []
     for t, (power, rate) in enumerate(zip(powers, rates, strict=True)):
-        memory = plan.track(heard(power, noise_var, k=t, n=n, memory=memory, rate=rate))
-        tracked.append(memory["c"] * rate**2)
+        memory = plan(heard(power, noise_var, k=t, n=n, memory=memory, rate=rate)).memory
+        tracked.append(float(memory["power"]))
     return tracked
 
 
 def test_the_first_round_is_the_blind_estimate():
     situation = heard(n=20_000)
-    memory = FollowPower().track(situation)
+    memory = remembered(FollowPower()(situation))
     blind = float(situation.received.values.double().var(correction=0)) - NOISE_VAR
     assert memory["c"] * RATE**2 == pytest.approx(blind)
     assert math.sqrt(memory["c_var"]) * RATE**2 == pytest.approx((2 / 20_000) ** 0.5 * (blind + NOISE_VAR), rel=1e-3)
@@ -153,23 +158,69 @@ def test_where_the_power_is_well_known_the_filter_follows_it():
     assert tracked[9] == pytest.approx(powers[9], rel=0.1)
 
 
-def test_the_schedule_ends_at_mmse():
-    plan = FollowPower(lambda_prime=0.9)
-    for rate in (1.0, 0.3, 1e-3):
-        situation = heard(n=50_000, rate=rate)
-        var = plan.track(situation)["c"] * rate**2
-        decision = plan(situation)
-        assert decision.lambda_prime == 0.9 * rate
-        assert gain(decision, situation) == pytest.approx(var / (var + (1 - 0.9 * rate) * NOISE_VAR), rel=1e-4)
+def test_the_schedule_is_mmsepb_at_the_tracked_power():
+    for lambda_prime in (0.0, 0.9, 0.99):
+        situation = heard(n=50_000)
+        decision = FollowPower(lambda_prime=lambda_prime)(situation)
+        var = float(decision.memory["power"])
+        assert decision.lambda_prime == pytest.approx(lambda_prime)
+        wanted = var / (var + (1 - lambda_prime) * NOISE_VAR)
+        assert gain(decision, situation) == pytest.approx(wanted, rel=1e-4)
+
+
+def adapted(cosine, noise_var, step=0.5, n=50_000, k=0):
+    """Lambda' after a second update whose cosine with the first is ``cosine``, both under noise."""
+    g = seed(k)
+    first, other = torch.randn(2, n, generator=g)
+    second = cosine * first + math.sqrt(1 - cosine**2) * other
+    plan, memory = FollowPower(lambda_prime=0.9, step=step), {}
+    for update in (first, second):
+        received = Received(update + noise_var**0.5 * torch.randn(n, generator=g), noise_var, "exact")
+        decision = plan(replace(heard(n=n), received=received, memory=memory))
+        memory = decision.memory
+    return decision.lambda_prime
+
+
+@pytest.mark.parametrize("cosine", [-0.7, 0.0, 0.7])
+@pytest.mark.parametrize("noise_var", [0.0, 10.0])
+def test_successive_updates_that_agree_lengthen_the_step(cosine, noise_var):
+    """The cosine is read through noise that is 10 dB above the updates: its standard error is 11 / sqrt(n) = .05."""
+    wanted = 1 - 0.1 * math.exp(-0.5 * cosine)
+    error = 5 * 0.1 * 0.5 * math.exp(0.35) * (1 + noise_var) / 50_000**0.5
+    assert adapted(cosine, noise_var) == pytest.approx(wanted, abs=error)
+    assert adapted(cosine, noise_var, step=0.0) == pytest.approx(0.9)
+
+
+def test_where_nothing_can_be_told_the_temperature_stays():
+    """Noise 40 dB above the updates: the blind power has 60 times its own value as standard error."""
+    assert [adapted(0.7, 1e4, k=k) for k in range(5)] == pytest.approx([0.9] * 5)
+
+
+def test_the_agreement_is_unbiased_for_what_a_quadratic_loss_wants():
+    """The sign of the cosine says on which side of the best gain the last step was."""
+    g, n, steep, noise_var = seed(), 20_000, 400, 1.0
+    curvature = torch.full((n,), 1e-3)
+    curvature[:steep] = 1.0
+    error = torch.zeros(n)
+    error[:steep] = 3.0
+    update = -curvature * error
+    power = float(update.square().mean())
+    best = float((update**2).sum() / ((update**2 * curvature).sum() + noise_var * curvature.sum()))
+    for factor, sign in ((0.3, 1), (3.0, -1)):
+        r = update + noise_var**0.5 * torch.randn(n, generator=g)
+        after = -curvature * (error + factor * best * r)
+        heard_next = after + noise_var**0.5 * torch.randn(n, generator=g)
+        p = math.sqrt(power * float(after.square().mean()))
+        assert sign * agreement(heard_next, r, power=p) > 0
 
 
 def test_the_schedule_without_noise_is_the_sum_and_without_power_is_nothing():
     clean = heard(noise_var=0.0)
     assert torch.equal(FollowPower(lambda_prime=1.0)(clean).estimate, clean.received.values)
-    silent = replace(heard(), memory={"c": -1.0, "c_var": 0.0})
     for lambda_prime in (0.9, 1.0):
-        decision = FollowPower(lambda_prime, drift=0.0)(replace(silent, rate=1.0))
-        assert not decision.estimate.any()
+        situation = heard(power=0.0, noise_var=1.0)
+        situation = replace(situation, received=replace(situation.received, values=0.5 * situation.received.values))
+        assert not FollowPower(lambda_prime)(situation).estimate.any()
 
 
 def test_erased_values_take_the_prior():
@@ -180,6 +231,7 @@ def test_erased_values_take_the_prior():
     moments = tuple((0.5, 1e-4) for _ in situation.layout.slots)
     assert (Lmmse()(replace(erased, moments=moments)).estimate[::3] == 0.5).all()
     assert not FollowPower(lambda_prime=0.5)(erased).estimate[::3].any()
+    assert not FollowPower()(erased).memory["r"][::3].any()
     assert erased.noise_var == pytest.approx(NOISE_VAR)
 
 

@@ -47,7 +47,12 @@ def test_a_state_read_from_its_file_goes_on_with_the_same_bits(world, federation
 
 
 def test_a_diverged_state_and_int_counters_survive_the_file(world, tmp_path):
-    state = replace(State.start(world.model), round=7, diverged=True, memory={"c": 1 / 3})
+    state = replace(
+        State.start(world.model),
+        round=7,
+        diverged=True,
+        memory={"c": torch.tensor(1 / 3, dtype=torch.float64), "r": torch.ones(3)},
+    )
     state.save(tmp_path / "s")
     loaded = State.load(tmp_path / "s")
     assert same(loaded, state)
