@@ -140,8 +140,10 @@ def show_run(folder: Path) -> None:
 def show_scenario(scenario: str, overrides: tuple[str, ...]) -> None:
     """Print SCENARIO as TOML: a file to change and run."""
     from analognn.experiments import Scenario
+    from analognn.experiments.feel import FeelScenario
 
-    click.echo(Scenario.named(scenario, overrides).to_toml(), nl=False)
+    kind = FeelScenario if scenario in FeelScenario.shipped() else Scenario
+    click.echo(kind.named(scenario, overrides).to_toml(), nl=False)
 
 
 @show.command("medium")

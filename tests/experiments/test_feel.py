@@ -16,7 +16,8 @@ from analognn import federated, plots_feel
 from analognn.cli import main
 from analognn.cli_feel import line
 from analognn.experiments import Store
-from analognn.experiments.feel import FeelStore, Run, feel, store, training
+from analognn.experiments.engines import RayCluster
+from analognn.experiments.feel import FeelScenario, FeelStore, Run, feel, store, training
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import best_by_validation, best_on_test, last
 from analognn.federated import State
@@ -132,6 +133,22 @@ def test_worker_processes_give_the_same_bits(finished, tmp_path):
     same_states(states(tmp_path), states(folder))
 
 
+def test_a_cluster_sends_rounds_and_states_back(finished, tmp_path):
+    class OnTheSpot(RayCluster):
+        """Computes each job here and, as Ray does, hands over what it yields and what it raises."""
+
+        def stream(self, function, shared, jobs, *, num_gpus=0):
+            for job in jobs:
+                yield from ((job, result) for result in function(shared, job))
+            yield jobs[0], RuntimeError("lost")
+
+    scenario, folder, _, _ = finished
+    result = feel(scenario, tmp_path, workers=OnTheSpot(), device="cpu")
+    assert result.failures == ("noiseless {} seed 0:\nlost",)
+    assert rows(tmp_path) == rows(folder)
+    same_states(states(tmp_path), states(folder))
+
+
 def test_divergence_ends_a_training_and_is_recorded(tmp_path):
     scenario = tiny("federation.max_loss=0.5", "federation.num_rounds=3")
     result = feel(scenario, tmp_path, workers=1, device="cpu")
@@ -194,6 +211,8 @@ def test_the_command_tells_each_round_and_draws_two_pictures(tmp_path):
     pictures[0].unlink()
     assert CliRunner().invoke(main, ["plot", str(out)]).exit_code == 0
     assert pictures[0].exists()
+    shown = CliRunner().invoke(main, ["show", "scenario", "feel", "--set", "seeds=2"]).output
+    assert FeelScenario.from_toml(shown).seeds == 2
     refused = CliRunner().invoke(main, ["feel", "--set", "sedes=3"])
     assert refused.exit_code == 2
     assert "Did you mean 'seeds'" in refused.output

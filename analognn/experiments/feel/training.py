@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -208,12 +208,17 @@ def play(workspace: Workspace, run: Run, state: State | None) -> Iterator[tuple[
     Args:
         workspace: of the scenario.
         run: which training.
-        state: where it stands; None at its start.
+        state: where it stands, on any device; None at its start.
     """
     training = begin(workspace, run)
-    rounds = federated.play(training.start if state is None else state, training.devices, training.cell, training.setup)
-    for after, record in rounds:
+    state = training.start if state is None else _placed(state, workspace.train.labels.device)
+    for after, record in federated.play(state, training.devices, training.cell, training.setup):
         yield _row(workspace, training, after, record), after
+
+
+def _placed(state: State, device: torch.device) -> State:
+    model, memory = ({name: t.to(device) for name, t in kept.items()} for kept in (state.model, state.memory))
+    return replace(state, model=model, memory=memory)
 
 
 def _row(workspace: Workspace, training: Training, state: State, record: RoundRecord) -> RoundRow:
