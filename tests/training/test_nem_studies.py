@@ -96,6 +96,8 @@ def test_relative_compares_each_network_with_itself():
     base = Course(*(torch.tensor([[1.0, 4.0], [3.0, 4.0]]) for _ in range(4)))
     half = Course(*(torch.tensor([[1.0, 2.0], [1.0, 2.0]]) for _ in range(4)))
     assert relative(half, base, "train_error") == [0.5, 0.5]
+    diverged = base._replace(train_loss=base.train_loss * torch.tensor([9.0, math.nan]))
+    assert relative(diverged, base, "train_loss") == [3, 3]
 
 
 def test_every_setting_has_its_noiseless_twin_and_the_best_has_all_controls():

@@ -30,6 +30,7 @@ WIDTHS = (784, 40, 40, 40, 10)
 HIDDEN = ("1", "3", "5")
 HIDDEN_VARIANCE = 0.01
 NUM_CONTROLS = 7
+CAP = 3.0  # a course that diverges counts as this much worse: (t + n) . ln a has no maximum off the simplex
 CG_STEPS = 3  # line searches an iteration, as in the code that the source modified
 
 
@@ -114,8 +115,9 @@ class Course(NamedTuple):
 
 
 def relative(course: Course, base: Course, field: str) -> list[float]:
-    """Mean over the iterations of a ``field`` of `Course`, relative to the same network's in ``base``."""
-    ratios: list[float] = (getattr(course, field).mean(0) / getattr(base, field).mean(0)).tolist()
+    """Mean over the iterations of a ``field`` of `Course` over that of the same network in ``base``; at most `CAP`."""
+    ratio = getattr(course, field).mean(0) / getattr(base, field).mean(0)
+    ratios: list[float] = torch.nan_to_num(ratio, nan=CAP).clamp_max(CAP).tolist()
     return ratios
 
 

@@ -128,7 +128,7 @@ def _scans() -> dict[str, Scan]:
         "Noise on the target": output | {"its mean, no noise": mean},
         "Noise in the error of the hidden layer": hidden,
         f"Both, target variance {SHOWN:g}": both,
-        "No noise, other learning rates": {"no noise": {rate: Setting(rate=rate) for rate in RATES}},
+        "No noise, other learning rates": {"other rates": {rate: Setting(rate=rate) for rate in RATES}},
         f"Learning rates, target variance {SHOWN:g}": {
             kind: {rate: Setting(_noise(SHOWN, kind), rate=rate) for rate in RATES} for kind in ("derived", "printed")
         },
@@ -148,7 +148,7 @@ def _panel(title: str, scan: Scan, found: dict[Setting, Tensor]) -> Panel:
         runs = [_ratio(found, each, Setting(rate=each.rate) if same else Setting()) for each in settings.values()]
         curves.append(Curve.over_seeds(label, list(settings), list(zip(*runs, strict=True))))
     ends = (min(curves[0].x), max(curves[0].x))
-    curves.append(Curve("no effect", ends, (1.0, 1.0), None, "theory"))
+    curves.append(Curve("no noise", ends, (1.0, 1.0)))
     what = "learning rate" if "rates" in title else "noise variance"
     return Panel(title, what, "squared error, relative", tuple(curves), True, True)
 
