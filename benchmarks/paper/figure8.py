@@ -80,7 +80,7 @@ def _row(recipe: Recipe, preset: Preset, records: list[Record], audited: list[Re
     cells = (
         preset.name,
         _db(ml and Estimate(ml.mean + shift, ml.low and ml.low + shift, ml.high and ml.high + shift)),
-        _gain(by_name["mmse"]), _gain(shown),
+        _gain(by_name["mmse"]), _gain(shown), _on_mean_curves(records, preset.denoisers[-1], recipe.target),
         estimate(_above_ml(records, preset.denoisers[-1])).percent("+"),
         _db(_difference(records, preset.denoisers[-1], audited, recipe.target), "+"),
     )  # fmt: skip

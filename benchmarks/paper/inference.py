@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from presets import Preset
+from presets import Preset, beta
 from recipes import Recipe
 from torch import Tensor
 
@@ -40,7 +40,11 @@ def clean_weights(recipe: Recipe, data_dir: Path | None) -> Prior:
 
 
 def scenario(recipe: Recipe, preset: Preset, weights: Prior) -> Scenario:
-    """Figure 8 of ``recipe`` as ``preset`` reads it; the same noise draws for every preset."""
+    """Figure 8 of ``recipe`` as ``preset`` reads it; the same noise draws for every preset.
+
+    ``weights``, which are the clean ones, say where ML lies in the grid of beta; a blind receiver's own mean and
+    variance would put it in nearly the same place.
+    """
     medium = Medium("awgn", {"wnr_db": list(recipe.wnr_db)})
     return Scenario(
         name=f"{recipe.model}, {preset.name}",
@@ -52,7 +56,7 @@ def scenario(recipe: Recipe, preset: Preset, weights: Prior) -> Scenario:
             prior="blind" if preset.prior == "blind" else "side-information",
             kappa=recipe.kappa,
             lambda_primes=recipe.coarse.lambda_primes,
-            betas=tuple(preset.beta(value, weights) for value in recipe.coarse.betas),
+            betas=tuple(beta(value, weights) for value in recipe.coarse.betas),
         ),
         seeds=recipe.draws,
         test_examples=recipe.test_examples,

@@ -21,7 +21,7 @@ from analognn.channels import units
 from analognn.denoise import Prior
 
 Power = Literal["variance", "mean square"]
-Known = Literal["clean variance, mean taken as 0", "blind"]
+Known = Literal["clean variance", "blind"]
 Examples = Literal["training", "first of training, augmented", "unseen"]
 Chosen = Literal["validation examples", "test examples"]
 
@@ -34,8 +34,8 @@ class Preset:
         name: as the command line takes it.
         power: what the decibels compare the noise with. Text: Var[w] (WNR). Code: E[w^2] (Es/N0), which for these
             networks puts another 0.01 to 0.1 dB on the axis and changes nothing else.
-        prior: what the receiver knows of the weights. Text and code: their clean variance, and eq. (13) has no mean.
-            Audit: mean and variance by what arrived.
+        prior: where the receiver has the variance of the weights from. Text and code: the clean weights. Audit: what
+            arrived.
         examples: the kappa validation examples. Text: drawn from the training set. Code: its first kappa, the same for
             every noise draw, and cropped and mirrored anew for every candidate, since the loader's training transform
             is on. Both are images the network was fitted to. Audit: images it never saw.
@@ -65,21 +65,18 @@ class Preset:
             return wnr_db
         return units.wnr_db_to_snr_db(wnr_db, mean=weights.mean, var=weights.var)
 
-    def beta(self, stated: float, weights: Prior) -> float:
-        """Beta of our MMSEpb that does what ``stated`` does in eq. (13).
 
-        Eq. (13) takes mu as 0, ours has mu + s_w^2 beta in its place.
-        """
-        return stated if self.prior == "blind" else stated - weights.mean / weights.var
+def beta(stated: float, weights: Prior) -> float:
+    """Beta of our MMSEpb that does what ``stated`` does in eq. (13), in every reading.
+
+    Eq. (13) takes mu as 0, ours has mu + s_w^2 beta in its place. So lambda' = 1, ``stated`` = 0 is ML.
+    """
+    return stated - weights.mean / weights.var
 
 
 PRESETS = {
-    "as-written": Preset(
-        "as-written", "variance", "clean variance, mean taken as 0", "training", "validation examples"
-    ),
-    "as-coded": Preset(
-        "as-coded", "mean square", "clean variance, mean taken as 0", "first of training, augmented", "test examples"
-    ),
+    "as-written": Preset("as-written", "variance", "clean variance", "training", "validation examples"),
+    "as-coded": Preset("as-coded", "mean square", "clean variance", "first of training, augmented", "test examples"),
     "audited": Preset("audited", "variance", "blind", "unseen", "validation examples"),
 }
 

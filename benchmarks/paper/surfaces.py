@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from inference import validation
-from presets import Preset
+from presets import Preset, beta
 from recipes import Recipe
 from torch import Tensor
 from torch.nn import functional as F
@@ -120,10 +120,10 @@ def surfaces(recipe: Recipe, preset: Preset, data_dir: Path | None, device: str)
     test = Evaluator(*spec.prepare(kept, data_dir=data_dir), device=device)
     pool = _pool(validation(recipe, preset, data_dir, device=str(test.device)))
     crops = 1 if type(pool.evaluator) is Evaluator else POOL // max(KAPPAS)
-    betas = [preset.beta(value, weights) for value in recipe.fine.betas]
     for draw in range(recipe.surface_draws):
         received = ChannelBackend(Awgn(wnr_db=recipe.surface_db)).receive(packed, generator=seeded("surface", draw))
         prior = Prior.from_received(received) if preset.prior == "blind" else weights
+        betas = [beta(value, prior) for value in recipe.fine.betas]
         grid = Grid.inside("surfaces", received, prior, recipe.fine.lambda_primes, betas)
         pairs = [(recipe.fine.lambda_primes[i], recipe.fine.betas[j]) for i, j in grid.cells]
         ask = [Candidates.of(model, layout, received, prior, e, grid, "auto") for e in (test, pool.evaluator)]
