@@ -22,7 +22,7 @@ PER_ROUND = "accuracy_per_round.png"
 VS_NOISE = "accuracy_vs_noise.png"
 _AXES = {
     "esn0_db": "Es/N0 [dB]",
-    "wnr_db": "update variance / noise variance [dB]",
+    "wnr_db": "WNR of the sum of the updates [dB]",
     "noise_var": "noise variance per weight",
 }
 _DASHES = ("-", "--", ":")
