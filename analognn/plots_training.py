@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from pathlib import Path
 
@@ -26,27 +27,34 @@ def write(figure: Figure, path: Path) -> None:
 def draw(findings: Findings, *, title: str) -> Figure:
     """All panels in rows; bands and bars are 95 % intervals over seeds, dashed lines are theory.
 
-    A label has the same colour in every panel. Past six labels a second line style takes up the colours again.
+    A label keeps its colour from panel to panel. A seventh label of one panel is dash-dotted in the first colour.
     """
     columns = min(len(findings.panels), 2 if len(findings.panels) == 4 else 3)
     rows = -(-len(findings.panels) // columns)
     figure = Figure(figsize=(1 + 5 * columns, 0.6 + 4.1 * rows), layout="constrained")
-    labels = list(dict.fromkeys(curve.label for panel in findings.panels for curve in panel.curves))
+    colors: dict[str, int] = {}
     for index, panel in enumerate(findings.panels):
-        _panel(figure.add_subplot(rows, columns, index + 1), panel, labels)
+        colors |= _new_colors(panel, colors)
+        _panel(figure.add_subplot(rows, columns, index + 1), panel, colors)
     figure.suptitle("\n".join(textwrap.wrap(title, 60 * columns)))
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, labels: list[str]) -> None:
+def _new_colors(panel: Panel, known: dict[str, int]) -> dict[str, int]:
+    """The first colours that the panel's known labels leave, for its new ones; theory on its own is black."""
+    labels = [curve.label for curve in panel.curves if curve.kind != "theory" or not _is_alone(curve, panel)]
+    taken = {known[label] for label in labels if label in known}
+    free = (index for index in itertools.count() if index not in taken)
+    return {label: next(free) for label in dict.fromkeys(labels) if label not in known}
+
+
+def _panel(axes: Axes, panel: Panel, colors: dict[str, int]) -> None:
+    axes.set_xscale("log" if panel.log_x else "linear")
+    axes.set_yscale("log" if panel.log_y else "linear")
     for curve in panel.curves:
-        _curve(axes, curve, labels.index(curve.label), alone=_is_alone(curve, panel))
+        _curve(axes, curve, colors.get(curve.label, 0), alone=_is_alone(curve, panel))
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_title("\n".join(textwrap.wrap(panel.title, 55)), fontsize="medium")
-    if panel.log_x:
-        axes.set_xscale("log")
-    if panel.log_y:
-        axes.set_yscale("log")
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -83,7 +91,8 @@ def _line(axes: Axes, curve: Curve, color: str, style: str) -> None:
     axes.plot(curve.x, curve.y, style, color=color, label=curve.label)
     if curve.half_width is not None:
         y, half = np.array(curve.y), np.array(curve.half_width)
-        axes.fill_between(curve.x, y - half, y + half, color=color, alpha=0.25, linewidth=0)
+        low = y - half if axes.get_yscale() == "linear" else np.maximum(y - half, y / 10)  # a band may reach below 0
+        axes.fill_between(curve.x, low, y + half, color=color, alpha=0.25, linewidth=0)
 
 
 def _legend(axes: Axes, panel: Panel) -> None:

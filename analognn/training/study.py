@@ -9,19 +9,15 @@ and loads none: importing this module brings no torch.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from analognn.files import replacing
 from analognn.progress import Report
-
-if TYPE_CHECKING:
-    import torch
 
 Verdict = Literal["reproduced", "partly", "not reproduced"]
 Kind = Literal["line", "points", "theory"]
@@ -151,6 +147,15 @@ class Study:
         return self.run(seeds=seeds, data_dir=data_dir, progress=progress)
 
 
+def judged(holds: bool) -> Verdict:
+    """The verdict of a claim that either holds or does not.
+
+    >>> judged(2 > 1)
+    'reproduced'
+    """
+    return "reproduced" if holds else "not reproduced"
+
+
 def load(name: str) -> Study:
     """The study ``name``.
 
@@ -163,11 +168,3 @@ def load(name: str) -> Study:
     module, _, attribute = STUDIES[name].partition(":")
     study: Study = getattr(import_module(module), attribute)
     return study
-
-
-def seeded(study: str, *identity: object) -> torch.Generator:
-    """A CPU generator whose seed is made of what the draw is for, e.g. ``seeded("masks", seed, "data")``."""
-    import torch
-
-    text = "/".join(map(str, (study, *identity)))
-    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1)
