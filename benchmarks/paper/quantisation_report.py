@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -134,8 +135,7 @@ def picture(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]]) -> Figu
     """A row a model: accuracy of each format beside AWGN, shape of the error, accuracy after receivers."""
     figure = Figure(figsize=(17, 5.2 * len(entries)), layout="constrained")
     for axes, model in zip(figure.subplots(len(entries), 3, squeeze=False), entries, strict=True):
-        own = [r for r in rows if r.model == model and r.rounding == "nearest" and r.span != "symmetric"]
-        own.sort(key=lambda row: -row.wnr_db)
+        own = sorted((r for r in rows if r.model == model and r.rounding == "nearest"), key=lambda r: -r.wnr_db)
         _accuracy(axes[0], model, own)
         _shape(axes[1], own)
         _after(axes[2], entries[model])
@@ -152,13 +152,21 @@ def _accuracy(panel: Axes, model: str, rows: Sequence[Row]) -> None:
     spread = [[r.awgn.mean - r.likely[0] for r in rows], [r.likely[1] - r.awgn.mean for r in rows]]
     panel.errorbar(
         x, [r.awgn.mean for r in rows], yerr=spread, linestyle="none", color=STYLES[1][0], marker=STYLES[1][1],
-        capsize=4, label="AWGN of its variance in each tensor, 95 % of draws",
+        markersize=9, capsize=5, elinewidth=2, label="AWGN of its variance in each tensor, 95 % of draws",
     )  # fmt: skip
-    panel.plot(x, [r.accuracy.mean for r in rows], linestyle="none", color=STYLES[0][0], marker="o", label="quantised")
+    panel.plot(
+        x,
+        [r.accuracy.mean for r in rows],
+        linestyle="none",
+        color=STYLES[0][0],
+        marker="o",
+        label="quantised",
+        zorder=5,
+    )
     panel.set_title(f"{model}: nearest rounding beside AWGN")
-    panel.set_xticks(x, [f"{r.format}  {r.wnr_db:.0f} dB" for r in rows], rotation=60, ha="right")
+    panel.set_xticks(x, [f"{_short(r)}  {r.wnr_db:.0f} dB" for r in rows], rotation=60, ha="right")
     panel.set_ylabel("test accuracy")
-    panel.set_ylim(0, 1.03)
+    panel.set_ylim(max(0.0, math.floor(10 * min(r.accuracy.mean for r in rows) - 1) / 10), 1.01)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel.legend(frameon=False, loc="lower left")
 
@@ -174,8 +182,13 @@ def _shape(panel: Axes, rows: Sequence[Row]) -> None:
         panel.plot(range(len(rows)), values, color=color, marker=marker, linestyle="none", label=label)
     panel.set_title("Shape of the error, each tensor in its own units")
     panel.set_yscale("symlog", linthresh=2.0)
-    panel.set_xticks(range(len(rows)), [row.format for row in rows], rotation=60, ha="right")
-    panel.legend(frameon=False, loc="upper left")
+    panel.set_ylim(-2.0, None)
+    panel.set_xticks(range(len(rows)), [_short(row) for row in rows], rotation=60, ha="right")
+    panel.legend(frameon=False, loc="upper right")
+
+
+def _short(row: Row) -> str:
+    return f"{row.format} unclipped" if row.span == "symmetric" else row.format
 
 
 def _after(panel: Axes, entries: Sequence[Entry]) -> None:
@@ -191,7 +204,7 @@ def _after(panel: Axes, entries: Sequence[Entry]) -> None:
             linestyle="none", markerfacecolor=color if index < len(STYLES) else "white", label=name,
         )  # fmt: skip
     panel.set_title("After a receiver")
-    panel.set_xticks(range(len(formats)), formats)
+    panel.set_xticks(range(len(formats)), [form.replace("-", "\n") for form in formats])
     panel.set_ylim(0, 1.03)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    panel.legend(frameon=False, loc="lower left", ncols=2, fontsize=9)
+    panel.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4)
