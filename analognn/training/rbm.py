@@ -29,13 +29,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from analognn.channels import checks
+from analognn.training.em import MAX_UNITS
 from analognn.training.likelihoods import Gaussian, Likelihood, Logistic
 from analognn.training.nem import NemNoise
 
 Visible = Literal["bernoulli", "gaussian"]
 Coding = Literal["binary", "bipolar"]
-MAX_UNITS = 16
-"""Hidden units that are still enumerated for ln Z."""
 
 
 class Rbm(nn.Module):
@@ -206,7 +205,7 @@ def log_partition(rbm: Rbm) -> Tensor:
     """The exact ln Z, by the 2^J states of the hidden layer.
 
     Raises:
-        ValueError: more than :data:`MAX_UNITS` hidden units.
+        ValueError: more than 16 hidden units.
     """
     visible, hidden = rbm.weight.shape
     if hidden > MAX_UNITS:

@@ -30,12 +30,13 @@ from analognn.training.study import Claim, Curve, Findings, Panel, Study
 SIZES, CUES = (8, 16, 32, 64, 128, 256, 512), 50
 UNITS, FLIPPED, LOADS = 100, 0.1, (1, 2, 4, 6, 8, 10, 12, 16, 20, 25, 30)
 KINDS = ("bipolar states and storage", "binary states, bipolar storage", "binary states and storage")
-DIGITS, HIDDEN, RATE, ITERATIONS = 1000, 40, 0.1, 300
+DIGITS, HIDDEN, RATE, ITERATIONS = 1000, 40, 0.1 / 16, 200
 MACHINES: dict[str, tuple[Coding, float]] = {
     "bipolar": ("bipolar", 1.0),
     "binary": ("binary", 1.0),
-    "binary, 4 times the rate": ("binary", 4.0),
     "binary, 16 times the rate": ("binary", 16.0),
+    "bipolar, 4 times the rate": ("bipolar", 4.0),
+    "binary, 64 times the rate": ("binary", 64.0),
 }
 
 

@@ -47,11 +47,11 @@ def _fixed_panel(found: Sequence[Run]) -> Panel:
     curves: list[Curve] = []
     for name in NETWORKS:
         runs = [one.fixed[name] for one in found]
-        predicted = estimate([each.predicted for each in runs]).mean
+        predicted = Curve.over_seeds(name, ETAS, [each.predicted() for each in runs])
         curves.append(Curve.over_seeds(name, ETAS, [each.ratios() for each in runs], kind="points"))
-        curves.append(Curve(name, (ETAS[0], ETAS[-1]), (predicted, predicted), kind="theory"))
+        curves.append(Curve(name, ETAS, predicted.y, kind="theory"))
     return Panel(
-        "Fixed weights: what noise adds to the loss, and both terms of first order",
+        "Fixed weights: what noise adds to the loss, and the terms of first order with the kinks of ReLU",
         "noise variance eta", "rise of the loss / penalty", tuple(curves), log_x=True,
     )  # fmt: skip
 
@@ -96,8 +96,11 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
     def ratio(name: str, eta: float) -> Estimate:
         return estimate([one.fixed[name].ratios()[ETAS.index(eta)] for one in found])
 
-    def predicted(name: str) -> Estimate:
-        return estimate([one.fixed[name].predicted for one in found])
+    def predicted(name: str) -> str:
+        at = ETAS.index(small)
+        runs = [one.fixed[name] for one in found]
+        off = estimate([each.ratios()[at] - each.predicted()[at] for each in runs])
+        return f"{estimate([each.predicted()[at] for each in runs]).mean:.2f} (apart by {_pm(off)})"
 
     small, large = ETAS[1], ETAS[-1]
     shares = [estimate([one.shares[k] for one in found]) for k in (0, -1)]
@@ -121,11 +124,12 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
         Claim(
             "quoted text", "for small eta noise on the weights is the penalty",
             f"tanh: rise / penalty {_pm(ratio('tanh', small))} at eta = {small:g}; with eta E[(f - y) tr H] "
-            f"{_pm(predicted('tanh'))} is predicted", "partly",
+            f"predicted {predicted('tanh')}", "partly",
             "the dropped term is of the same order in eta: small where the residual or the curvature is",
         ),
         Claim(
-            "the same, ReLU", "likewise", f"rise / penalty {_pm(ratio('ReLU', small))}, and H = 0 almost everywhere",
+            "the same, ReLU", "likewise", f"rise / penalty {_pm(ratio('ReLU', small))}, though "
+            f"H = 0 almost everywhere; by the smoothed ReLU {predicted('ReLU')}",
             "partly", "the kinks are the curvature: with data around them they act at order eta, unseen by autograd",
         ),
         Claim(
