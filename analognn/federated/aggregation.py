@@ -77,7 +77,7 @@ def _moved(
     """The round of the updates that were accepted."""
     started = time.perf_counter()
     sent = air.stacked(updates, normalise=setup.federation.normalise)
-    medium = air.medium_of(setup.uplink, sent, setup.federation.rules.power)
+    medium = air.medium_of(setup.uplink, sent, list(updates), setup.federation.rules.power)
     received = air.superposed(medium, sent, generator=seeded(setup.seed, "uplink", state.round))
     reliable = {name: state.model[name] + change for name, change in air.averaged(updates).items()}
     state = replace(state, model={**state.model, **reliable})
@@ -167,7 +167,8 @@ def _side_info_bits(received: Received | None, count: int, layout: AirLayout, se
 def _gain(received: Tensor, estimate: Tensor) -> float:
     """Least squares of the estimate on what was received."""
     r, w = received.double(), estimate.double()
-    return float((r * w).sum() / r.square().sum())
+    power = float(r.square().sum())
+    return float((r * w).sum()) / power if power > 0 else 1.0
 
 
 def _judged(state: State, record: RoundRecord, federation: Federation) -> tuple[State, RoundRecord]:

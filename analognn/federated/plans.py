@@ -119,7 +119,8 @@ class Lmmse(Plan):
 
         mu = sum_m mu_m,   s_w^2 = sum_m s_m^2       of each tensor, the devices' updates taken as uncorrelated
 
-    The moments are side information, 64 bits a tensor and device. Shao, Gunduz, Liew, "Bayesian Over-the-Air
+    The moments are side information, 64 bits a tensor and device. Devices that start from one model agree more than
+    that: the true variance of the sum is larger, and the estimate too small. Shao, Gunduz, Liew, "Bayesian Over-the-Air
     Computation" (2023), in the case of perfect alignment.
     """
 

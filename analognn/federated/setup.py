@@ -21,15 +21,26 @@ class Setup:
 
     Args:
         federation: devices and rounds.
-        uplink: medium of the updates.
+        uplink: medium of the updates. Its path gains, where there is a list of them, are of all devices.
         station: what is made of their sum.
         seed: of everything random.
+
+    Raises:
+        ValueError: path gains of another number of devices.
     """
 
     federation: Federation
     uplink: MultipleAccess
     station: BaseStation
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        gains, devices = getattr(self.uplink, "path_gain_db", 0.0), self.federation.num_devices
+        if isinstance(gains, tuple) and len(gains) != devices:
+            raise ValueError(
+                f"`{type(self.uplink).__name__}(path_gain_db=...)` must be one number or one for each of the "
+                f"num_devices = {devices} devices of the federation; got {len(gains)}."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ budget of the devices sets it (:mod:`analognn.channels.mac`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from analognn.channels import AwgnMultipleAccess, MultipleAccess, Received, checks, units
+from analognn.channels import AwgnMultipleAccess, MultipleAccess, OfdmMultipleAccess, Received, checks, units
 from analognn.federated.config import Federation
 from analognn.federated.layout import AirLayout
 from analognn.federated.local import Update
@@ -76,13 +76,18 @@ def stacked(updates: Mapping[int, Update], *, normalise: bool) -> Tensor:
     return x * torch.where(norms > 0, norms.mean() / norms, 1.0).to(x)
 
 
-def medium_of(uplink: MultipleAccess, x: Tensor, power: Power) -> MultipleAccess:
-    """``uplink`` as it is, unless its WNR is to be read against the mean square of the sum."""
+def medium_of(uplink: MultipleAccess, sent: Tensor, devices: Sequence[int], power: Power) -> MultipleAccess:
+    """``uplink`` as it is for the rows ``sent`` [k, n] of these ``devices``.
+
+    Path gains, one for each device of the federation, become those of the devices that send. With ``power``
+    "mean-square" the WNR of an AWGN uplink is read against the mean square of the sum.
+    """
+    if isinstance(uplink, OfdmMultipleAccess) and isinstance(uplink.path_gain_db, tuple):
+        return replace(uplink, path_gain_db=tuple(uplink.path_gain_db[m] for m in devices))
     if power == "variance" or not isinstance(uplink, AwgnMultipleAccess) or uplink.wnr_db is None:
         return uplink
-    return AwgnMultipleAccess(
-        noise_var=units.wnr_db_to_noise_var(uplink.wnr_db, float(x.sum(0).double().square().mean()))
-    )
+    mean_square = float(sent.sum(0).double().square().mean())
+    return AwgnMultipleAccess(noise_var=units.wnr_db_to_noise_var(uplink.wnr_db, mean_square))
 
 
 def superposed(uplink: MultipleAccess, x: Tensor, *, generator: torch.Generator) -> Received | None:

@@ -302,3 +302,18 @@ def test_plans_by_name():
         make_plan("mmsebp")
     with pytest.raises(ValueError, match="Plan 'ml' has no parameter 'kappa'; it has none."):
         make_plan("ml", kappa=1)
+
+
+def test_path_gains_belong_to_devices(world, federation):
+    """A far device sets the level for all, in the rounds in which it is active."""
+    slot = {"fft_size": 64, "num_guard_carriers": (5, 6), "cyclic_prefix_length": 8}
+    gains = (0.0, 0.0, -20.0, 0.0, 0.0)
+    uplink = multiple_access.create("ofdm", esn0_db=10.0, model="rayleigh", path_gain_db=gains, **slot)
+    setup, wnr_db = replace(world.setup(federation), uplink=uplink), {}
+    for devices in ((0, 1), (0, 2)):
+        updates = updates_of(world, federation, devices)
+        _, record = aggregate(State.start(world.model), updates, world.cell, setup)
+        wnr_db[devices] = record.effective_wnr_db
+    assert wnr_db[0, 1] > wnr_db[0, 2] + 8
+    with pytest.raises(ValueError, match="one for each of the num_devices = 5 devices of the federation; got 2"):
+        replace(setup, uplink=replace(uplink, path_gain_db=(0.0, 0.0)))
