@@ -51,7 +51,7 @@ STRENGTHS: dict[Method, tuple[float, ...]] = {
     "plain": (0.0,),
     "weight noise": (9.0, 6.0, 3.0),  # WNR [dB]
     "masks": (0.25, 0.5, 1.0),  # kappa
-    "NEM": (0.03, 0.1, 0.3),  # standard deviation
+    "NEM": (0.01, 0.03, 0.06),  # standard deviation
 }
 RECEIVERS = ("ml", "mmsepb", "recalibrate", "protect+recalibrate-relative", "recalibrate+mmsepb")
 SCENARIO = Scenario(
