@@ -138,7 +138,9 @@ def _selected(panel: Axes, draws: Sequence[Surface], found: Sequence[Selection])
         panel.axhline(np.mean(accuracy), color=own, linewidth=1, label=label)
     _kappa_axis(panel, kappas)
     panel.set_title("(e) mean accuracy of the pair that kappa examples select", fontsize=9.5)
-    panel.legend(fontsize=8, edgecolor="none")
+    low, high = panel.get_ylim()
+    panel.set_ylim(low - 0.3 * (high - low), high)  # room for the legend
+    panel.legend(loc="lower left", ncols=2, fontsize=8, frameon=False)
 
 
 def _lost(panel: Axes, found: Sequence[Selection]) -> None:
@@ -147,7 +149,7 @@ def _lost(panel: Axes, found: Sequence[Selection]) -> None:
     panel.fill_between(kappas, [r.low for r in found], [r.high for r in found], color=color, alpha=0.15, linewidth=0)
     panel.plot(kappas, [row.lost for row in found], color=color, marker=marker)
     _kappa_axis(panel, kappas)
-    panel.set_ylim(0, None)
+    panel.set_ylim(0, 1.25 * max(row.high for row in found) + 0.01)  # room for the shares
     for row in found:
         panel.annotate(
             f"{row.below_ml:.1%}\nworse\nthan ML", (row.kappa, 0.97), xycoords=("data", "axes fraction"),
@@ -160,7 +162,7 @@ def _kappa_axis(panel: Axes, kappas: Sequence[int]) -> None:
     panel.set_xscale("log", base=2)
     panel.set_xticks(kappas, [str(kappa) for kappa in kappas])
     panel.set_xlabel(r"validation examples $\kappa$")
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.yaxis.set_major_formatter(PercentFormatter(1.0))
     _dress(panel)
 
 
