@@ -72,10 +72,39 @@ def _section(recipe: Recipe, records: Sequence[Record], tables: Mapping[str, Any
         f"{recipe.seeds} seeds, 95 % intervals. {recipe.epochs} epochs of AdamW on {recipe.train_examples or 'all'} "
         f"training images for each network, peak rate {recipe.peak_rate:g}; {tables['cpu_s'] / 60:.0f} CPU minutes.",
         "",
+        *_conclusion(recipe, accuracies),
         *_verdicts(recipe, accuracies),
         *_gains(records, networks),
         *_accuracies(recipe, accuracies, networks, tables["clean"]),
     )
+
+
+def _contest(recipe: Recipe, accuracies: Accuracies, wnr_db: float) -> tuple[str, dict[str, Estimate], str, Estimate]:
+    """The network retrained nearest to this WNR, what it is ahead of each receiver, and what the best adds to it."""
+    target = min(recipe.targets, key=lambda target: (abs(target - wnr_db), target))
+    network, others = f"retrained at {target:g} dB", RECEIVERS[1:]
+    over = {name: accuracies.difference((network, "ml"), (ORIGINAL, name), wnr_db) for name in others}
+    on_top = {name: accuracies.difference((network, name), (network, "ml"), wnr_db) for name in others}
+    best = max(on_top, key=lambda name: on_top[name].mean)
+    return network, over, best, on_top[best]
+
+
+def _conclusion(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
+    winners: dict[str, list[str]] = {}
+    for wnr_db in recipe.wnr_db:
+        winners.setdefault(_winner(_contest(recipe, accuracies, wnr_db)[1]), []).append(f"{wnr_db:g}")
+    said = {"retraining": "retraining beats every receiver", "no one": "the intervals leave it open"}
+    parts = [
+        f"at {', '.join(points)} dB {said.get(who, f'{who} on the original network beat{_s(who)} retraining')}"
+        for who, points in winners.items()
+    ]
+    text = "; ".join(parts)
+    yield f"**{text[0].upper()}{text[1:]}.**"
+    yield ""
+
+
+def _s(names: str) -> str:
+    return "" if "," in names else "s"
 
 
 def _verdicts(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
@@ -87,23 +116,13 @@ def _verdicts(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
         "Points that the network retrained nearest to that WNR, its weights taken as they come, lies above the",
         "original network with a receiver; last column: what the best of the receivers adds to the retrained network.",
         "",
-        f"| WNR dB | retrained | {' | '.join(f'over {name}' for name in others)} | wins | receivers on top |",
+        f"| WNR dB | network | {' | '.join(f'over {name}' for name in others)} | wins | receivers on top |",
         f"|---:|---|{'---:|' * len(others)}---|---:|",
     )
     for wnr_db in recipe.wnr_db:
-        target = min(recipe.targets, key=lambda target: (abs(target - wnr_db), target))
-        network = f"retrained at {target:g} dB"
-        over = [accuracies.difference((network, "ml"), (ORIGINAL, name), wnr_db) for name in others]
-        on_top = {name: accuracies.difference((network, name), (network, "ml"), wnr_db) for name in others}
-        best = max(on_top, key=lambda name: on_top[name].mean)
-        cells = (
-            f"{wnr_db:g}",
-            f"{target:g} dB",
-            *(value.percent("+") for value in over),
-            _winner(dict(zip(others, over, strict=True))),
-            f"{best} {on_top[best].percent('+')}",
-        )
-        yield f"| {' | '.join(cells)} |"
+        network, over, best, added = _contest(recipe, accuracies, wnr_db)
+        apart = " | ".join(value.percent("+") for value in over.values())
+        yield f"| {wnr_db:g} | {network} | {apart} | {_winner(over)} | {best} {added.percent('+')} |"
     yield ""
 
 
