@@ -29,14 +29,16 @@ from analognn.experiments.feel.training import Run, Training, begin, prepare
 from analognn.federated.flower import Local, OverTheAir, client_app
 
 
-def apps(scenario: str | Path) -> tuple[ServerApp, ClientApp]:
-    """Server and client of the scenario in this TOML file.
-
-    The bits are those of ``analognn feel``: both compute on one PyTorch thread.
-    """
+def server_of(scenario: Path) -> ServerApp:
+    """The server of the scenario in this TOML file. On one PyTorch thread, as ``analognn feel``, so with its bits."""
     server = ServerApp()
-    server.main()(partial(_serve, Path(scenario)))
-    return server, client_app(partial(_local, Path(scenario)), mods=[_on_one_thread])
+    server.main()(partial(_serve, scenario))
+    return server
+
+
+def client_of(scenario: Path) -> ClientApp:
+    """The client of the scenario in this TOML file, on one PyTorch thread as well."""
+    return client_app(partial(_local, scenario), mods=[_on_one_thread])
 
 
 def _serve(scenario: Path, grid: Grid, context: Context) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
-from analognn.experiments.feel.flower_app import apps
+from analognn.experiments.feel.flower_app import client_of, server_of
 
-server, client = apps(Path(__file__).with_name("scenario.toml"))
+SCENARIO = Path(__file__).with_name("scenario.toml")
+server = server_of(SCENARIO)
+client = client_of(SCENARIO)
