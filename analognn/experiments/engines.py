@@ -23,11 +23,12 @@ from analognn.channels import checks
 RETRIES = 3
 """Times a job starts again after its process died."""
 START_ATTEMPTS = 5
-_RAY_ENVIRONMENT = {
+RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's own default to come; without it Ray warns
     "RAY_agent_register_timeout_ms": "60000",  # Ray's helpers need more than its 15 s on a busy machine
 }
+"""What a process that starts Ray sets unless it is set: no usage statistics, no warning, patience."""
 
 
 class WorkersDied(RuntimeError):
@@ -167,7 +168,7 @@ def ray_cluster(address: str | None = None, *, workers: int | None = None) -> It
     """
     if importlib.util.find_spec("ray") is None:
         raise ModuleNotFoundError("`--engine ray` needs Ray: pip install 'analognn[ray]'.", name="ray")
-    for name, value in _RAY_ENVIRONMENT.items():
+    for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 
