@@ -29,7 +29,7 @@ from analognn.training.stacked import StackedLinear, batches, stacked_mlp
 WIDTHS = (784, 40, 40, 40, 10)
 HIDDEN = ("1", "3", "5")
 HIDDEN_VARIANCE = 0.01
-NUM_CONTROLS = 7
+NUM_CONTROLS = 8
 CAP = 3.0  # a course that diverges counts as this much worse: (t + n) . ln a has no maximum off the simplex
 CG_STEPS = 3  # line searches an iteration, as in the code that the source modified
 
@@ -90,6 +90,7 @@ def controls(setting: Setting) -> dict[str, Setting]:
         "inequality reversed": replace(setting, output=replace(setting.output, rule="mirrored")),
         "blind": replace(setting, output=replace(setting.output, rule="blind")),
         "a constant, no noise": replace(setting, constant=True),
+        "NEM, zero-sum": replace(setting, zero_sum=True),
         "NEM, hidden too": replace(setting, hidden=noise(HIDDEN_VARIANCE), reading="activation"),
         "EM surrogate, 10 states": replace(quiet(setting), samples=10),
     }
