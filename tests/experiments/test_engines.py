@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import warnings
 from functools import partial
 
 import pytest
@@ -16,6 +15,11 @@ from click.testing import CliRunner
 from analognn.cli import main
 from analognn.experiments import Denoising, Medium, Store, engines, run, runner
 
+pytestmark = [
+    pytest.mark.timeout(1800),
+    # Ray leaves the handles of its processes and files to the collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs pip install 'analognn[ray]'")
 
 KILLER = '''
@@ -58,12 +62,10 @@ def cluster(killer):
     """A Ray cluster of two CPUs on this machine."""
     import ray
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # Ray leaves the handles of its processes to the collector
-        with engines.ray_cluster(workers=2) as started:
-            yield started
-        assert not ray.is_initialized()
-        gc.collect()
+    with engines.ray_cluster(workers=2) as started:
+        yield started
+    assert not ray.is_initialized()
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
