@@ -162,7 +162,7 @@ class Evaluator:
         """Score ``model`` in eval mode; the model itself stays as it was, a copy moves if it lies elsewhere."""
         if self.labels.ndim == 1:
             return self.score(self.logits(model))
-        parts = (self.subset(some) for some in torch.arange(len(self)).split(self.batch_size))
+        parts = (self.subset(some) for some in torch.split(torch.arange(len(self)), self.batch_size))
         return sum((part.score(part.logits(model)) for part in parts), Score(0, 0, 0.0))  # all logits fill no memory
 
     def score(self, logits: Tensor) -> Score:
