@@ -78,7 +78,7 @@ def smoothed_relu(z: Tensor, s: Tensor | float) -> Tensor:
     tensor([0.0833, 0.3989, 1.0833])
     """
     h, s, sharp = _standardised("smoothed_relu", z, s)
-    return torch.where(sharp, torch.relu(z), z * torch.special.ndtr(h) + s * _phi(h))
+    return torch.where(sharp, torch.relu(z), z * _cdf(h) + s * _phi(h))
 
 
 def smoothed_relu_proxy(z: Tensor, s: Tensor | float) -> Tensor:
@@ -88,7 +88,7 @@ def smoothed_relu_proxy(z: Tensor, s: Tensor | float) -> Tensor:
     tensor([-0.1587,  0.0000,  0.8413])
     """
     h, _, sharp = _standardised("smoothed_relu_proxy", z, s)
-    return torch.where(sharp, torch.relu(z), z * torch.special.ndtr(h))
+    return torch.where(sharp, torch.relu(z), z * _cdf(h))
 
 
 def _standardised(owner: str, z: Tensor, s: Tensor | float) -> tuple[Tensor, Tensor, Tensor]:
@@ -99,10 +99,14 @@ def _standardised(owner: str, z: Tensor, s: Tensor | float) -> tuple[Tensor, Ten
     s = torch.as_tensor(s, dtype=z.dtype, device=z.device)
     if bool((s < 0).any()):
         raise ValueError(f"`{owner}(s=...)` must be >= 0, a standard deviation; the least is {float(s.min())!r}.")
-    z, s = torch.broadcast_tensors(z, s)
     sharp = (z.abs() >= _FAR * s) | (s < math.sqrt(torch.finfo(z.dtype).tiny))
     s = torch.where(sharp, 1.0, s)
     return z / s, s, sharp
+
+
+def _cdf(h: Tensor) -> Tensor:
+    value: Tensor = torch.special.ndtr(h)
+    return value
 
 
 def _phi(h: Tensor) -> Tensor:
@@ -199,7 +203,7 @@ def relu_variance(h: Tensor) -> Tensor:
     >>> relu_variance(torch.zeros(1))  # 1/2 - 1/(2 pi)
     tensor([0.3408])
     """
-    cdf, phi = torch.special.ndtr(h), _phi(h)
+    cdf, phi = _cdf(h), _phi(h)
     return (h * h + 1) * cdf + h * phi - (h * cdf + phi).square()
 
 
@@ -216,7 +220,7 @@ def relu_covariance(first: Tensor, second: Tensor, correlation: Tensor) -> Tenso
     tensor([0.5000])
     """
     r = correlation.clamp(-1 + 1e-7, 1 - 1e-7)  # the slope of asin at 1 is infinite
-    return r * torch.special.ndtr(first) * torch.special.ndtr(second) + _price(first, second, r)
+    return r * _cdf(first) * _cdf(second) + _price(first, second, r)
 
 
 def _price(first: Tensor, second: Tensor, r: Tensor) -> Tensor:

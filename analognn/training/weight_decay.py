@@ -13,6 +13,7 @@ themselves, unless H is diagonal; tau = s^2 belongs to half the squared error: t
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 
 import torch
@@ -52,7 +53,8 @@ def decayed_minimiser(hessian: Tensor, minimiser: Tensor, tau: float) -> Tensor:
     if not torch.allclose(hessian, hessian.mT):
         raise ValueError("`decayed_minimiser(hessian=...)` must be symmetric; use (H + H^T) / 2, which has the same E.")
     eigenvalues, directions = torch.linalg.eigh(hessian)
-    return directions @ (shrinkage(eigenvalues, tau) * (directions.mT @ minimiser))
+    decayed: Tensor = directions @ (shrinkage(eigenvalues, tau) * (directions.mT @ minimiser))
+    return decayed
 
 
 def ridge(inputs: Tensor, targets: Tensor, tau: float) -> Tensor:
@@ -63,7 +65,9 @@ def ridge(inputs: Tensor, targets: Tensor, tau: float) -> Tensor:
     """
     checks.real("ridge", "tau", tau, ge=0)
     hessian = inputs.mT @ inputs / len(inputs)
-    return torch.linalg.solve(hessian + tau * torch.eye(len(hessian)).to(hessian), inputs.mT @ targets / len(inputs))
+    decayed = hessian + tau * torch.eye(len(hessian)).to(hessian)
+    weights: Tensor = torch.linalg.solve(decayed, inputs.mT @ targets / len(inputs))
+    return weights
 
 
 def noisy_inputs(module: nn.Module, noise_var: float, *, generator: torch.Generator) -> AbstractContextManager[None]:
@@ -80,7 +84,9 @@ def noisy_inputs(module: nn.Module, noise_var: float, *, generator: torch.Genera
     """
     checks.real("noisy_inputs", "noise_var", noise_var, ge=0)
 
+    sigma = math.sqrt(noise_var)
+
     def noisy(x: Tensor) -> Tensor:
-        return x + noise_var**0.5 * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        return x + sigma * torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
 
     return changed_inputs(module, noisy)

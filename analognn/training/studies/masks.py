@@ -121,7 +121,8 @@ def _parts(network: TwoLayer, x: Tensor, y: Tensor, kappa: float) -> tuple[float
     """Smoothed loss and penalty, over batches that fit the cache."""
     if kappa == 0:
         return float((network(x) - y).square().mean()) / 2, 0.0
-    found = [expected_loss(network, some, of, kappa) for some, of in zip(x.split(50), y.split(50), strict=True)]
+    batches = (slice(i, i + 50) for i in range(0, len(x), 50))
+    found = [expected_loss(network, x[batch], y[batch], kappa) for batch in batches]
     smoothed, penalty = (
         float(sum(part)) / len(found) for part in zip(*((e.smoothed, e.penalty) for e in found), strict=True)
     )

@@ -59,7 +59,7 @@ class _Run:
                 if step % EVERY == 0:
                     path.append(self.distance(layer.weight.detach()[0]))
                 optimiser.zero_grad()
-                (layer(self.x)[:, 0] - self.y).square().mean().div(2).backward()  # type: ignore[no-untyped-call]
+                (layer(self.x)[:, 0] - self.y).square().mean().div(2).backward()
                 optimiser.step()
                 if step >= SETTLED:
                     mean += layer.weight.detach()[0] / (STEPS - SETTLED)
