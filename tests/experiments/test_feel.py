@@ -18,6 +18,7 @@ from analognn.cli_feel import line
 from analognn.experiments import Store
 from analognn.experiments.engines import RayCluster
 from analognn.experiments.feel import FeelScenario, FeelStore, Run, feel, store, training
+from analognn.experiments.feel.gains import accuracy_curves, crossing
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import best_by_validation, best_on_test, last
 from analognn.federated import State
@@ -182,6 +183,26 @@ def test_the_reported_round_is_what_the_rules_say(finished):
         [(5, 9), (7, 3), (7, 8), (6, 1)]
     )]  # fmt: skip
     assert (last(rounds).round, best_by_validation(rounds).round, best_on_test(rounds).round) == (3, 1, 0)
+
+
+def test_gains_are_paired_and_bounds_are_told():
+    ml = crossing({0: [(-10.0, 0.1), (0.0, 0.9)], 1: [(-10.0, 0.3), (0.0, 0.7)]}, 0.5)
+    better = crossing({0: [(-10.0, 0.4), (0.0, 0.6)], 1: [(-10.0, 0.6), (0.0, 0.9)]}, 0.5)
+    assert ml.db == pytest.approx({0: -5.0, 1: -5.0})
+    assert better.db == pytest.approx({0: -5.0, 1: -10.0})
+    assert (ml.below, ml.above, better.below, better.above) == (0, 0, 1, 0)
+    assert better.gain(ml).mean == pytest.approx(2.5)
+    assert better.over(ml).startswith(">= +2.5 ±")
+    assert ml.over(better).startswith("<= -2.5 ±")
+    assert better.text().startswith("<= -7.5")
+    assert crossing({0: [(-10.0, 0.1), (0.0, 0.2)]}, 0.5).text() == ">= 0.0"
+
+
+def test_curves_have_every_point(finished):
+    _, folder, _, _ = finished
+    ml = accuracy_curves(FeelStore(folder))["ml"]
+    assert [x for x, _ in ml[0]] == [-5.0]
+    assert NOISELESS not in accuracy_curves(FeelStore(folder))
 
 
 @pytest.mark.parametrize(("override", "message"), [

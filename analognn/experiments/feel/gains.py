@@ -46,23 +46,30 @@ class Crossing:
         sign = "<= " if self.below > self.above else ">= " if self.above else ""
         return sign + in_db(self.mean)
 
+    def gain(self, other: Crossing) -> Estimate:
+        """How much less this one needs than ``other`` [dB], paired."""
+        return estimate([other.db[seed] - self.db[seed] for seed in self.db if seed in other.db])
+
     def over(self, other: Crossing) -> str:
-        """How much less this one needs than ``other``, paired, with "<=" or ">=" where it is a bound."""
-        paired = [other.db[seed] - self.db[seed] for seed in self.db if seed in other.db]
+        """The same as text, with "<=" or ">=" where it is a bound."""
         too_small = self.below + other.above > self.above + other.below
         too_large = self.below + other.above < self.above + other.below
         sign = ">= " if too_small else "<= " if too_large else ""
-        return sign + in_db(estimate(paired), "+")
+        return sign + in_db(self.gain(other), "+")
 
 
 def accuracy_curves(store: FeelStore, key: str = "wnr_db") -> Curves:
-    """Test accuracy of the reported round against the uplink's ``key``, by base station and training."""
+    """Test accuracy of the reported round against the uplink's ``key``, of trainings that are over at all points."""
     scenario = store.scenario
+    count = len(list(scenario.uplink.points()))
     points: defaultdict[str, defaultdict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for run, rounds in finished(store).items():
         if key in (point := json.loads(run.point)):
             points[run.station][run.seed].append((float(point[key]), reported(scenario, run.station, rounds).test))
-    return {label: {seed: sorted(curve) for seed, curve in runs.items()} for label, runs in points.items()}
+    return {
+        label: {seed: sorted(curve) for seed, curve in trainings.items() if len(curve) == count}
+        for label, trainings in points.items()
+    }
 
 
 def crossing(curves: dict[int, Curve], target: float) -> Crossing:
