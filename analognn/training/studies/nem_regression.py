@@ -29,7 +29,7 @@ from analognn.training.stacked import batches, stacked_mlp
 from analognn.training.study import Claim, Curve, Findings, Panel, Study, Verdict
 
 SAMPLES, ITERATIONS, BATCH, RATE = 18_000, 10, 200, 0.1
-LEVELS, HIDDEN_LEVELS, RATES = (1e-3, 1e-2, 0.1, 1.0), (1e-5, 1e-4, 1e-3, 1e-2), (0.025, 0.05, 0.1, 0.2, 0.4)
+LEVELS, HIDDEN_LEVELS, RATES = (1e-3, 1e-2, 0.1, 1.0), (1e-5, 1e-4, 1e-3), (0.05, 0.1, 0.2, 0.4)
 SHOWN, SHOWN_HIDDEN = 0.1, 1e-4
 KINDS: dict[str, Rule] = {"derived": "nem", "printed": "mirrored", "blind": "blind"}
 
