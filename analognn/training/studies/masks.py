@@ -210,7 +210,7 @@ def _formulas(found: list[Trained]) -> tuple[Claim, ...]:
         Claim(
             "section 2, proxy", "agrees but near z = 0; the gap does not matter downstream",
             f"gap is s phi(z/s), .4 s at 0; moves the mean output by {ends} of the targets' spread", "partly",
-            "of first order in kappa at the kink, though only a share of about kappa of the neurons is there; negative for z < 0",
+            "of first order in kappa at the kink, but only some kappa of the neurons are there; negative for z < 0",
         ),
         Claim(
             "Theorem 4.1, as told", "expected loss = smoothed loss + penalty, exactly",
