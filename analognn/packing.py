@@ -40,7 +40,6 @@ RELIABLE_MODULES: tuple[type[nn.Module], ...] = (
 )
 
 
-
 def _of_transformers(cls: type[nn.Module]) -> Path | None:
     """The path of a module type that Hugging Face's transformers define themselves; it need not be imported to tell.
 

@@ -127,4 +127,5 @@ def _fresh(seed: int) -> Iterator[None]:
         yield
 
 
-_MODELS: dict[str, ModelSpec] = {entry.name: entry for entry in (*IMAGE_MODELS, *TEXT_MODELS)}
+_ZOO: tuple[ModelSpec, ...] = (*IMAGE_MODELS, *TEXT_MODELS)
+_MODELS = {entry.name: entry for entry in _ZOO}
