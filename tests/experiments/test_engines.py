@@ -4,10 +4,8 @@ import dataclasses
 import gc
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
-from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -39,6 +37,16 @@ class Killer(Awgn):
         except FileExistsError:
             return super().transmit(x, generator=generator)
         os.kill(os.getpid(), signal.SIGKILL)
+
+def dies(shared, job):
+    """Yields its job twice; job 1 kills its process in between."""
+    yield job
+    if job == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield -job
+
+def dies_here(job):
+    return list(dies(None, job))
 '''
 
 
@@ -96,20 +104,6 @@ def rows(folder):
     return {record.key: dataclasses.replace(record, wall_s=None) for record in Store(folder).records()}
 
 
-def dies(marker, job):
-    """Yields its job, doubled; job 1 kills its process before the second half, once if there is a marker."""
-    yield job
-    if job == 1 and not (marker and os.path.exists(marker)):
-        if marker:
-            open(marker, "w").close()
-        os.kill(os.getpid(), signal.SIGKILL)
-    yield -job
-
-
-def dies_here(marker, job):
-    return list(dies(marker, job))
-
-
 @pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=needs_ray)])
 def test_a_worker_that_dies_is_replaced_and_the_records_are_those_of_one_process(engine, deadly, tmp_path, request):
     scenario, marker, serial = deadly
@@ -125,11 +119,13 @@ def test_a_worker_that_dies_is_replaced_and_the_records_are_those_of_one_process
     assert [done for done, _ in ticks] == sorted(done for done, _ in ticks)
 
 
-def test_a_job_that_always_kills_its_process_is_told_and_the_others_are_done(monkeypatch):
+def test_a_job_that_always_kills_its_process_is_told_and_the_others_are_done(killer, monkeypatch):
+    from analognn_killer import dies_here
+
     monkeypatch.setattr(engines, "RETRIES", 1)
     got = []
     with pytest.raises(engines.WorkersDied, match=r"died 2 times; [1-4] jobs are not done"):
-        got.extend(engines.on_processes(partial(dies_here, None), range(12), 2))
+        got.extend(engines.on_processes(dies_here, range(12), 2))
     assert len(got) >= 8
     assert [1, -1] not in got
 
@@ -137,6 +133,7 @@ def test_a_job_that_always_kills_its_process_is_told_and_the_others_are_done(mon
 @needs_ray
 def test_a_job_that_always_kills_its_ray_worker_is_told_and_the_others_are_done(cluster, monkeypatch):
     import ray
+    from analognn_killer import dies
 
     monkeypatch.setattr(engines, "RETRIES", 0)
     got = list(cluster.stream(dies, None, range(6)))
@@ -173,7 +170,7 @@ def test_a_cluster_that_was_there_goes_on(cluster, deadly, tmp_path):
     done = subprocess.run([*command, "--engine", "ray", "--address", address], capture_output=True, timeout=400)
     assert done.returncode == 0, done.stderr
     assert rows(tmp_path / "out") == serial
-    assert ray.get(ray.remote(abs).remote(-1)) == 1
+    assert ray.get(ray.remote(lambda: 1).remote()) == 1
     with engines.ray_cluster():  # the one of this process
         pass
     assert ray.is_initialized()
