@@ -90,21 +90,23 @@ def _contest(recipe: Recipe, accuracies: Accuracies, wnr_db: float) -> tuple[str
 
 
 def _conclusion(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
-    winners: dict[str, list[str]] = {}
-    for wnr_db in recipe.wnr_db:
-        winners.setdefault(_winner(_contest(recipe, accuracies, wnr_db)[1]), []).append(f"{wnr_db:g}")
-    said = {"retraining": "retraining beats every receiver", "no one": "the intervals leave it open"}
-    parts = [
-        f"at {', '.join(points)} dB {said.get(who, f'{who} on the original network beat{_s(who)} retraining')}"
-        for who, points in winners.items()
-    ]
-    text = "; ".join(parts)
-    yield f"**{text[0].upper()}{text[1:]}.**"
+    contests = {wnr_db: _contest(recipe, accuracies, wnr_db) for wnr_db in recipe.wnr_db}
+    for name in RECEIVERS[1:]:
+        over = {wnr_db: contest[1][name] for wnr_db, contest in contests.items()}
+        yield f"- `{name}` on the original network against retraining: {_ahead(over, 'retraining', 'it')}."
+    on_top = {wnr_db: contest[3] for wnr_db, contest in contests.items()}
+    yield f"- The best receiver on the retrained network against none there: {_ahead(on_top, 'the receiver', 'none')}."
     yield ""
 
 
-def _s(names: str) -> str:
-    return "" if "," in names else "s"
+def _ahead(differences: Mapping[float, Estimate], one: str, other: str) -> str:
+    """Who is ahead where; an interval that holds 0 leaves it open."""
+    found: dict[str, list[str]] = {}
+    for wnr_db, value in differences.items():
+        low, high = value.low or 0.0, value.high or 0.0
+        who = f"{one} is ahead" if low > 0 else f"{other} is ahead" if high < 0 else "open"
+        found.setdefault(who, []).append(f"{wnr_db:g}")
+    return "; ".join(f"{who} at {', '.join(points)} dB" for who, points in found.items())
 
 
 def _verdicts(recipe: Recipe, accuracies: Accuracies) -> Iterator[str]:
