@@ -42,7 +42,7 @@ def main() -> None:
         play("contamination", options.out, options.workers, [seeds])
     path = options.out / "REPORT.md"
     with replacing(path) as part:
-        part.write_text("\n".join(report(*(FeelStore(options.out / name) for name in NAMES))) + "\n", encoding="utf-8")
+        part.write_text("\n".join(report(options.out)) + "\n", encoding="utf-8")
     print(path)
 
 
@@ -72,16 +72,18 @@ def _validation(store: FeelStore) -> dict[str, float]:
     return {label: statistics.fmean(values) for label, values in ended.items()}
 
 
-def report(tuning: FeelStore, receivers: FeelStore, contamination: FeelStore) -> Iterator[str]:
-    """The report as Markdown lines."""
-    audited, coded = summarise_feel(receivers), summarise_feel(contamination)
-    at_audited, at_coded = (_crossings(store) for store in (receivers, contamination))
-    yield from _head(receivers.scenario, audited)
-    yield from _source_of_the_gain(at_audited, at_coded)
-    yield from _receivers(audited, at_audited)
-    yield from _planning(tuning)
-    yield from _contamination(coded, at_coded)
-    yield from _cost(audited)
+def report(out: Path) -> Iterator[str]:
+    """The report as Markdown lines, on the folders that are there; one without the other has no verdict."""
+    stores = {name: FeelStore(out / name) for name in NAMES if FeelStore.is_in(out / name)}
+    summaries = {name: summarise_feel(store) for name, store in stores.items()}
+    at = {name: _crossings(stores[name]) for name in summaries if name != "tuning"}
+    yield from _head(stores["contamination"].scenario, summaries["contamination"])
+    yield from _source_of_the_gain(at)
+    if "receivers" in at:
+        yield from _receivers(summaries["receivers"], at["receivers"])
+        yield from _planning(stores["tuning"])
+    yield from _contamination(summaries["contamination"], at["contamination"])
+    yield from _cost(summaries.get("receivers", summaries["contamination"]))
 
 
 def _head(scenario: FeelScenario, summary: FeelSummary) -> Iterator[str]:
@@ -93,11 +95,13 @@ def _head(scenario: FeelScenario, summary: FeelSummary) -> Iterator[str]:
         f"Made by `python benchmarks/feel.py`. {', '.join(f'{k} {v}' for k, v in compat.versions().items())}.",
         "",
         f"{scenario.model} on mnist5k (3,500 training images; the paper: ResNet-18 on CIFAR-10), {_seeds(summary)}",
-        f"trainings at every point, 95 % intervals (Student's t). {federation.num_devices} devices,",
-        f"{federation.num_active} a round, {federation.num_rounds} rounds of {federation.local_epochs} local epochs,",
-        f"cosine learning rate from {federation.learning_rate:g}. Without noise {clean.accuracy.percent()} % on 1,000",
-        "test images. WNR: variance of the sum of the updates over that of the noise, anew each round; under the rules",
-        "of the code its mean square, counters of batch norms included. Differences are paired: all base stations and",
+        "trainings at every point, 95 % intervals (Student's t).",
+        f"{federation.num_devices} devices, {federation.num_active} a round, {federation.num_rounds} rounds of",
+        f"{federation.local_epochs} local epochs, cosine learning rate from {federation.learning_rate:g}.",
+        f"Without noise {clean.accuracy.percent()} % on 1,000 test images.",
+        "",
+        "WNR: variance of the sum of the updates over that of the noise, anew each round; under the rules of the code",
+        "its mean square, counters of batch norms included. Differences are paired: all base stations and",
         "points share the deal of the data, the first weights, and the noise up to its scale.",
         "",
     )
@@ -117,14 +121,14 @@ def _crossings(store: FeelStore) -> dict[float, dict[str, Crossing]]:
 Crossings = Mapping[float, Mapping[str, Crossing]]
 
 
-def _source_of_the_gain(audited: Crossings, coded: Crossings) -> Iterator[str]:
+def _source_of_the_gain(at: Mapping[str, Crossings]) -> Iterator[str]:
     """Gains over ML under each of the rules."""
     rows = (
-        ("as coded", "MMSEpb", coded, "mmsepb"),
-        ("as coded", "no denoiser, batch norms re-calibrated", coded, "recalibrated"),
-        ("as written", "MMSEpb", audited, "mmsepb-as-written"),
-        ("audited", "MMSEpb", audited, "mmsepb"),
-        ("audited", "no denoiser, batch norms re-calibrated", audited, "recalibrated"),
+        ("as coded", "MMSEpb", "contamination", "mmsepb"),
+        ("as coded", "no denoiser, batch norms re-calibrated", "contamination", "recalibrated"),
+        ("as written", "MMSEpb", "receivers", "mmsepb-as-written"),
+        ("audited", "MMSEpb", "receivers", "mmsepb"),
+        ("audited", "no denoiser, batch norms re-calibrated", "receivers", "recalibrated"),
     )
     yield from (
         "## Where the gain comes from: dB over ML under the same rules",
@@ -134,28 +138,33 @@ def _source_of_the_gain(audited: Crossings, coded: Crossings) -> Iterator[str]:
         f"| rules | base station | {' | '.join(f'at {target:.0%}' for target in TARGETS)} |",
         f"|---|---|{'---:|' * len(TARGETS)}",
     )
-    for rules, what, found, label in rows:
-        cells = [found[target][label].over(found[target]["ml"]) for target in TARGETS]
-        yield f"| {rules} | {what} | {' | '.join(cells)} |"
-    yield from ("", *_verdict(audited[TARGETS[0]], coded[TARGETS[0]]), "")
+    for rules, what, name, label in rows:
+        if name in at:
+            cells = [at[name][target][label].over(at[name][target]["ml"]) for target in TARGETS]
+            yield f"| {rules} | {what} | {' | '.join(cells)} |"
+    yield from ("", *_coded(at["contamination"][TARGETS[0]]), "")
+    if "receivers" in at:
+        yield from (*_written(at["receivers"][TARGETS[0]]), "")
 
 
-def _verdict(audited: Mapping[str, Crossing], coded: Mapping[str, Crossing]) -> Iterator[str]:
-    """What the first target says, in words."""
-    as_coded, recalibrated = (coded[label].gain(coded["ml"]) for label in ("mmsepb", "recalibrated"))
-    as_written = audited["mmsepb-as-written"].gain(audited["ml"])
-    gained = as_written.low is not None and as_written.low > 0
-    lost = as_written.high is not None and as_written.high < 0
-    denoiser = "is a gain too" if gained else "loses against ML" if lost else "gains nothing that can be told from 0"
+def _coded(found: Mapping[str, Crossing]) -> Iterator[str]:
+    """What contamination does, in words."""
+    searched, recalibrated = (in_db(found[label].gain(found["ml"]), "+") for label in ("mmsepb", "recalibrated"))
     yield from (
-        f"At {TARGETS[0]:.0%}, MMSEpb gains {in_db(as_coded, '+')} dB over ML where batch norms are contaminated.",
-        f"Under the text's rules, where they are not, the same search {denoiser}: {in_db(as_written, '+')} dB. Without",
-        f"any denoiser, batch norms measured anew on 100 images give {in_db(recalibrated, '+')} dB where they are",
-        "contaminated: noise in a running variance can make it negative, and then the network answers NaN. A plain",
-        "sum has no remedy; a search on labels passes over such models. Counters of batches, which grow by whole",
-        "numbers, set the noise power under the code's rules: noise does not fall as updates do, and the WNR axis is",
-        "another one.",
+        f"At {TARGETS[0]:.0%} under the rules of the code, MMSEpb gains {searched} dB over ML; a plain sum with batch",
+        f"norms measured anew on 100 images gains {recalibrated} dB without any denoiser. Noise in a running variance",
+        "can make it negative, and then the network answers NaN (0 %): a plain sum has no remedy, a search on labels",
+        "passes over such models. Counters of batches, which grow by whole numbers, set the noise power: noise does",
+        "not fall as updates do, and the WNR axis is another one than under the rules of the text.",
     )
+
+
+def _written(found: Mapping[str, Crossing]) -> Iterator[str]:
+    """What is left of the gain without contamination, in words."""
+    gain = found["mmsepb-as-written"].gain(found["ml"])
+    gained, lost = gain.low is not None and gain.low > 0, gain.high is not None and gain.high < 0
+    verdict = "is a gain as well" if gained else "loses against ML" if lost else "is no gain that can be told from 0"
+    yield f"Under the rules of the text, with nothing contaminated, the same search {verdict}: {in_db(gain, '+')} dB."
 
 
 def _receivers(summary: FeelSummary, at: Crossings) -> Iterator[str]:
@@ -176,8 +185,9 @@ def _planning(store: FeelStore) -> Iterator[str]:
 def _contamination(summary: FeelSummary, at: Crossings) -> Iterator[str]:
     yield from ("## Rules of the released code", "")
     yield from (
-        f"{summary.scenario.summary} {_seeds(summary)} trainings at every point. The search sees 100 training examples",
-        "(the code: all of them, for its time); reported is, as in the code, the round that was best on test data.",
+        f"{summary.scenario.summary}",
+        f"{_seeds(summary)} trainings at every point. The search sees 100 training examples (in the code all of them:",
+        "that takes its time); reported is, as in the code, the round that was best on test data.",
         "",
     )
     yield from (*_accuracies(summary), "", *_needs(at), "")
