@@ -40,6 +40,7 @@ class CifarResNet(nn.Module):
     Raises:
         ValueError: ``depth`` is not 6n + 2 with n >= 1.
 
+    >>> import torch
     >>> CifarResNet(8, in_channels=1, stem_stride=2)(torch.zeros(2, 1, 28, 28)).shape
     torch.Size([2, 10])
     """

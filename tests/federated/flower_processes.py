@@ -33,6 +33,7 @@ class Processes:
     def __init__(self, folder: Path) -> None:
         self.folder, self.home = folder, folder / "flwr"
         self.home.mkdir()
+        self.started: list[subprocess.Popen[bytes]] = []
         site = folder / "site"
         site.mkdir()
         (site / "sitecustomize.py").write_text(PATIENT)
@@ -50,9 +51,12 @@ class Processes:
 
     def start(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("w") as log:
-            return subprocess.Popen(
-                command, env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+            self.started.append(
+                subprocess.Popen(
+                    command, env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+                )
             )
+        return self.started[-1]
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
@@ -71,12 +75,14 @@ class Processes:
     def stop(self) -> None:
         deadline = time.monotonic() + 30
         while (left := self.left()) and time.monotonic() < deadline:
-            for process in left:
+            for number in left:
                 try:
-                    os.kill(process, signal.SIGKILL)
+                    os.kill(number, signal.SIGKILL)
                 except ProcessLookupError:
                     continue
             time.sleep(0.1)
+        for process in self.started:
+            process.wait(30)
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import pytest
 
 if importlib.util.find_spec("flwr") is None or importlib.util.find_spec("ray") is None:
     pytest.skip("needs pip install 'analognn[federated]'", allow_module_level=True)
+
+if not Path("/proc").is_dir():
+    pytest.skip("finds Flower's processes in /proc", allow_module_level=True)
 
 from federated_helpers import same
 from flower_processes import APP, free_port, run_app, superlink

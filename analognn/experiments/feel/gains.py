@@ -75,7 +75,7 @@ def accuracy_curves(store: FeelStore, key: str = "wnr_db") -> Curves:
 def crossing(curves: dict[int, Curve], target: float) -> Crossing:
     """Where the trainings of one base station cross ``target``.
 
-    >>> found = crossing({0: [(-10.0, 0.2), (0.0, 0.8)], 1: [(-10.0, 0.2), (0.0, 0.4)]}, 0.5)
+    >>> found = crossing({0: [(-10.0, 0.25), (0.0, 0.75)], 1: [(-10.0, 0.25), (0.0, 0.375)]}, 0.5)
     >>> found.db, found.above
     ({0: -5.0, 1: 0.0}, 1)
     """
