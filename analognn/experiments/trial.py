@@ -6,7 +6,6 @@ trials nor on who runs them. All denoisers see the same draw and the same valida
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from analognn import backends, data, models
+from analognn import backends, data, models, seeds
 from analognn.channels import Received
 from analognn.data import Examples
 from analognn.denoise import Prior
@@ -223,9 +222,7 @@ def run_trials(
 
 def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Generator:
     """A CPU generator whose seed is made of what the draw is for and nothing else."""
-    identity = f"{scenario.seed}/{reception.medium}/{reception.point}/{reception.seed}/{purpose}"
-    seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:8], "big") >> 1
-    return torch.Generator().manual_seed(seed)
+    return seeds.seeded(scenario.seed, reception.medium, reception.point, reception.seed, purpose)
 
 
 def _transmitters_inputs(
