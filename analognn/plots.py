@@ -20,7 +20,7 @@ COLUMNS = 4
 """Panels side by side at most."""
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
 STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
-_DASHES = ("-", "--", ":")
+DASHES = ("-", "--", ":")
 _AXES = {"esn0_db": "Es/N0 [dB]", "wnr_db": "WNR [dB]"}
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
 
@@ -55,12 +55,12 @@ def accuracy_vs_key(summary: Summary, key: str) -> Figure:
             panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
         for index, label in enumerate(summary.scenario.media):
             entries = [entry for entry in summary.entries if (entry.denoiser, entry.medium) == (name, label)]
-            _line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], index, label)
-        _tidy(panel)
+            line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], index, label)
+        tidy(panel)
         panel.set_title(_LABELS.get(name, name))
         panel.set_xlabel(_AXES.get(key, key))
     axes[0].set_ylabel("test accuracy")
-    _finish(figure, axes[0], summary.scenario)
+    finish(figure, axes[0], _title(summary.scenario))
     return figure
 
 
@@ -82,7 +82,7 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
             panel.set_ylabel("test accuracy")
     for unused in axes[len(labels) :]:
         unused.remove()
-    _finish(figure, axes[0], summary.scenario)
+    finish(figure, axes[0], _title(summary.scenario))
     return figure
 
 
@@ -90,14 +90,15 @@ def _panel(panel: Axes, entries: list[Entry], summary: Summary) -> None:
     if summary.clean is not None:
         panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
     for index, name in enumerate(summary.scenario.denoiser.names):
-        line = [
+        points = [
             (entry.wnr_db, entry.accuracy) for entry in entries if entry.denoiser == name and entry.wnr_db is not None
         ]
-        _line(panel, line, index, _LABELS.get(name, name))
-    _tidy(panel)
+        line(panel, points, index, _LABELS.get(name, name))
+    tidy(panel)
 
 
-def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: str) -> None:
+def line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: str) -> None:
+    """Estimates over x with their intervals, in the style of the ``index``-th name."""
     dashes, style = divmod(index, len(STYLES))
     color, marker = STYLES[style]
     points = sorted(points, key=lambda point: point[0])
@@ -105,11 +106,17 @@ def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: 
     above = [(a.high if a.high is not None else a.mean) - a.mean for _, a in points]
     panel.errorbar(
         [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=color,
-        marker=marker, linestyle=_DASHES[dashes % len(_DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
+        marker=marker, linestyle=DASHES[dashes % len(DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
     )  # fmt: skip
 
 
-def _finish(figure: Figure, first: Axes, scenario: Scenario) -> None:
+def _title(scenario: Scenario) -> str:
+    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
+    return f"{scenario.model}: accuracy after medium and receiver, {draws}"
+
+
+def finish(figure: Figure, first: Axes, title: str) -> None:
+    """Axes of accuracy from 0 to 1, one legend for all panels, those of ``first``, and a wrapped title."""
     first.set_ylim(0, 1.03)
     first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles, names = first.get_legend_handles_labels()
@@ -117,12 +124,11 @@ def _finish(figure: Figure, first: Axes, scenario: Scenario) -> None:
     column = 0.7 + 0.08 * max(map(len, names), default=0)  # inches that the longest entry takes
     columns = max(min(len(names), int(width / column)), 1)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
-    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
-    title = f"{scenario.model}: accuracy after medium and receiver, {draws}"
     figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
 
 
-def _tidy(panel: Axes) -> None:
+def tidy(panel: Axes) -> None:
+    """A quiet grid behind the curves, and no box around them."""
     panel.grid(color="0.9")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from analognn.estimates import Estimate, estimate
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, RoundRow, Run, summarise_feel
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
 from analognn.files import replacing
-from analognn.plots import COLUMNS, STYLES
+from analognn.plots import COLUMNS, DASHES, STYLES, finish, line, tidy
 
 PER_ROUND = "accuracy_per_round.png"
 VS_NOISE = "accuracy_vs_noise.png"
@@ -25,7 +24,6 @@ _AXES = {
     "wnr_db": "WNR of the sum of the updates [dB]",
     "noise_var": "noise variance per weight",
 }
-_DASHES = ("-", "--", ":")
 
 
 def draw(folder: Path) -> list[Path]:
@@ -48,7 +46,7 @@ def accuracy_per_round(scenario: FeelScenario, trainings: dict[Run, list[RoundRo
     for index, (panel, point) in enumerate(zip(panels, points, strict=False)):
         _curve(panel, _of(trainings, NOISELESS, "{}"), "0.45", "--", "no noise")
         for i, label in enumerate(scenario.station):
-            color, dashes = STYLES[i % len(STYLES)][0], _DASHES[i // len(STYLES) % len(_DASHES)]
+            color, dashes = STYLES[i % len(STYLES)][0], DASHES[i // len(STYLES) % len(DASHES)]
             _curve(panel, _of(trainings, label, point), color, dashes, label)
         panel.set_title(_point_text(json.loads(point)))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -57,10 +55,10 @@ def accuracy_per_round(scenario: FeelScenario, trainings: dict[Run, list[RoundRo
             panel.tick_params(labelbottom=True)
         if index % columns == 0:
             panel.set_ylabel("validation accuracy")
-        _tidy(panel)
+        tidy(panel)
     for unused in panels[len(points) :]:
         unused.remove()
-    _finish(figure, panels[0], f"{scenario.model}, federated over the air: mean and 95 % interval over trainings")
+    finish(figure, panels[0], f"{scenario.model}, federated over the air: mean and 95 % interval over trainings")
     return figure
 
 
@@ -77,12 +75,17 @@ def accuracy_vs_noise(store: FeelStore) -> Figure:
     key = _swept(summary)
     for index, label in enumerate(summary.scenario.station):
         entries = [entry for entry in summary.entries if entry.station == label]
-        _line(panel, [(x, entry.accuracy) for entry in entries if (x := _x(entry, key)) is not None], index, label)
+        line(
+            panel,
+            [(x, _within(entry.accuracy)) for entry in entries if (x := _x(entry, key)) is not None],
+            index,
+            label,
+        )
     panel.set_xlabel(_AXES.get(key, key) if key else "mean effective WNR of the sum [dB]")
     panel.set_ylabel("test accuracy")
-    _tidy(panel)
+    tidy(panel)
     seeds = summary.scenario.seeds
-    _finish(
+    finish(
         figure, panel, f"{summary.scenario.model}, federated over the air: mean and 95 % interval, {seeds} trainings"
     )
     return figure
@@ -110,6 +113,11 @@ def _bound(a: Estimate, side: str) -> float:
     return a.mean if value is None else min(max(value, 0.0), 1.0)
 
 
+def _within(a: Estimate) -> Estimate:
+    """An accuracy whose interval ends at 0 and 1."""
+    return Estimate(a.mean, _bound(a, "low"), _bound(a, "high"))
+
+
 def _swept(summary: FeelSummary) -> str:
     """The one number that the uplink sweeps, or an empty text."""
     keys = {key for entry in summary.entries for key in entry.point}
@@ -119,34 +127,6 @@ def _swept(summary: FeelSummary) -> str:
 
 def _x(entry: FeelEntry, key: str) -> float | None:
     return float(entry.point[key]) if key else entry.wnr_db
-
-
-def _line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: str) -> None:
-    dashes, style = divmod(index, len(STYLES))
-    color, marker = STYLES[style]
-    points = sorted(points, key=lambda point: point[0])
-    below = [a.mean - _bound(a, "low") for _, a in points]
-    above = [_bound(a, "high") - a.mean for _, a in points]
-    panel.errorbar(
-        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=color,
-        marker=marker, linestyle=_DASHES[dashes % len(_DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
-    )  # fmt: skip
-
-
-def _finish(figure: Figure, first: Axes, title: str) -> None:
-    first.set_ylim(0, 1.03)
-    first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    handles, names = first.get_legend_handles_labels()
-    width = figure.get_figwidth()
-    columns = max(min(len(names), int(width / (0.7 + 0.08 * max(map(len, names), default=0)))), 1)
-    figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
-    figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
-
-
-def _tidy(panel: Axes) -> None:
-    panel.grid(color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _point_text(point: dict[str, object]) -> str:
