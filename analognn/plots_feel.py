@@ -29,7 +29,10 @@ _AXES = {
 def draw(folder: Path) -> list[Path]:
     """Draw both pictures of a folder into it."""
     store = FeelStore(folder)
-    figures = {PER_ROUND: accuracy_per_round(store.scenario, finished(store)), VS_NOISE: accuracy_vs_noise(store)}
+    figures = {
+        PER_ROUND: accuracy_per_round(store.scenario, finished(store)),
+        VS_NOISE: accuracy_vs_noise(summarise_feel(store)),
+    }
     for name, figure in figures.items():
         with replacing(folder / name) as part:
             figure.savefig(part, format="png", dpi=150)
@@ -62,9 +65,8 @@ def accuracy_per_round(scenario: FeelScenario, trainings: dict[Run, list[RoundRo
     return figure
 
 
-def accuracy_vs_noise(store: FeelStore) -> Figure:
+def accuracy_vs_noise(summary: FeelSummary) -> Figure:
     """Test accuracy of the reported round against the strength of the noise, one line a base station."""
-    summary = summarise_feel(store)
     figure = Figure(figsize=(7.2, 5.2), layout="constrained")
     panel = figure.subplots()
     clean = next((entry.accuracy for entry in summary.entries if entry.station == NOISELESS), None)

@@ -10,10 +10,10 @@ import csv
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar, get_type_hints
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, get_type_hints
 
 from analognn.experiments.parsing import Recipe
 from analognn.files import replacing
@@ -24,6 +24,19 @@ _SQL_TYPE = {int: "INTEGER", float: "REAL", str: "TEXT"}
 
 Asked = TypeVar("Asked", bound=Recipe)
 Row = TypeVar("Row")
+Asked_co = TypeVar("Asked_co", bound=Recipe, covariant=True)
+Row_co = TypeVar("Row_co", covariant=True)
+
+
+class Results(Protocol[Asked_co, Row_co]):
+    """Rows and the scenario that made them: a store, or the files of a folder."""
+
+    @property
+    def scenario(self) -> Asked_co:
+        """What made the rows."""
+
+    def records(self) -> Sequence[Row_co]:
+        """Every row."""
 
 
 class RowStore(Generic[Asked, Row]):

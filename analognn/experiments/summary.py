@@ -17,6 +17,7 @@ from typing import Any
 
 from analognn import compat
 from analognn.estimates import Estimate, estimate
+from analognn.experiments.rows import Results
 from analognn.experiments.scenario import Point, Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.trial import CLEAN, Record
@@ -112,11 +113,11 @@ class Summary:
         }
 
 
-def summarise(store: Store) -> Summary:
+def summarise(results: Results[Scenario, Record]) -> Summary:
     """Group the records of a run; points still unfinished count with the draws there are."""
-    scenario = store.scenario
+    scenario = results.scenario
     groups: defaultdict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for record in store.records():
+    for record in results.records():
         groups[record.medium, record.point, record.denoiser].append(record)
     clean = groups.get((CLEAN, "{}", "none"))
     entries = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,10 +40,3 @@ class FeelStore(RowStore[FeelScenario, RoundRow]):
         """The file of its state."""
         point = hashlib.sha256(run.point.encode()).hexdigest()[:8]
         return self.folder / STATES / f"{run.station}-{point}-{run.seed}.safetensors"
-
-    def by_run(self) -> dict[Run, list[RoundRow]]:
-        """The rounds of each training, in order."""
-        found: defaultdict[Run, list[RoundRow]] = defaultdict(list)
-        for row in self.records():
-            found[row.run].append(row)
-        return {run: sorted(rows, key=lambda row: row.round) for run, rows in found.items()}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,13 @@ from analognn.estimates import Estimate, estimate
 from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
 from analognn.experiments.feel.store import FeelStore
 from analognn.experiments.feel.training import RoundRow, Run, runs
+from analognn.experiments.rows import Results
 from analognn.experiments.scenario import Point
 from analognn.files import replacing
 
 FILE = "summary.json"
 Rounds = Sequence[RoundRow]
+Trainings = Results[FeelScenario, RoundRow]
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,14 @@ CHOICES = {"last": last, "best-on-test": best_on_test}
 """What a rule reports -> how that round is found."""
 
 
-def finished(store: FeelStore) -> dict[Run, list[RoundRow]]:
+def finished(results: Trainings) -> dict[Run, list[RoundRow]]:
     """The rounds of each training that is over, in the order of the scenario."""
-    scenario, there = store.scenario, store.by_run()
+    scenario, there = results.scenario, defaultdict(list)
+    for row in results.records():
+        there[row.run].append(row)
     found = {}
     for run in runs(scenario):
-        rounds = there.get(run, [])
+        rounds = sorted(there[run], key=lambda row: row.round)
         if rounds and (rounds[-1].diverged or len(rounds) == scenario.served(run.station).num_rounds):
             found[run] = rounds
     return found
@@ -119,9 +124,9 @@ def reported(scenario: FeelScenario, station: str, rounds: Rounds) -> RoundRow:
     return CHOICES[scenario.served(station).rules.reported](rounds)
 
 
-def summarise_feel(store: FeelStore) -> FeelSummary:
+def summarise_feel(results: Trainings) -> FeelSummary:
     """Group the trainings of a folder; points still unfinished count with those there are."""
-    scenario, found = store.scenario, finished(store)
+    scenario, found = results.scenario, finished(results)
     groups: dict[tuple[str, str], dict[int, list[RoundRow]]] = {}
     for run, rounds in found.items():
         groups.setdefault((run.station, run.point), {})[run.seed] = rounds
