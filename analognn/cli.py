@@ -17,6 +17,7 @@ from analognn import __version__, progress
 from analognn.cli_channel import show_channel
 from analognn.cli_feel import feel, results_table
 from analognn.cli_options import run_options
+from analognn.cli_report import report
 from analognn.cli_theory import theory
 from analognn.cli_train import train
 from analognn.usage import refuses_bad_input
@@ -38,6 +39,7 @@ def main() -> None:
 main.add_command(theory)
 main.add_command(train)
 main.add_command(feel)
+main.add_command(report)
 
 
 @main.command()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from analognn import backends, compat, data, models
 from analognn.channels import checks
@@ -43,6 +46,24 @@ class Named:
         settings = ", ".join(f"{key} = {value}" for key, value in self.parameters.items())
         return f"{self.medium}{f' ({settings})' if settings else ''} on {self.model}"
 
+    @classmethod
+    def read(cls, path: Path) -> Named:
+        """What :meth:`write` left.
+
+        Raises:
+            ValueError: no certificate in that file.
+        """
+        try:
+            tables = json.loads(path.read_text(encoding="utf-8"))
+            medium, model = dict(tables.pop("medium")), str(tables.pop("model"))
+            del tables["versions"]
+            backend = str(medium.pop("backend"))
+            certificate = TypeAdapter(Certificate).validate_python(_with_infinities(tables))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise ValueError(f"{path} is no certificate: {reason}. `analognn show certificate` writes one.") from None
+        return cls(backend, medium, model, certificate)
+
     def write(self, path: Path) -> None:
         """All numbers as JSON, with the versions of the libraries that made them."""
         tables = {
@@ -53,6 +74,24 @@ class Named:
         }
         with replacing(path) as part:
             part.write_text(json.dumps(tables, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _with_infinities(tables: dict[str, Any]) -> dict[str, Any]:
+    """What JSON could not say is back: no noise is an infinite WNR, what does not exist is NaN."""
+
+    def noise(table: Mapping[str, Any]) -> dict[str, Any]:
+        missing = {name: math.inf if name == "wnr_db" else math.nan for name, value in table.items() if value is None}
+        return {**table, **missing}
+
+    checked = [{name: value for name, value in check.items() if name != "ok"} for check in tables["checks"]]
+    accuracy = [{**row, "wnr_db": math.inf if row["wnr_db"] is None else row["wnr_db"]} for row in tables["accuracy"]]
+    return {
+        **tables,
+        "whole": noise(tables["whole"]),
+        "tensors": {name: noise(table) for name, table in tables["tensors"].items()},
+        "checks": [noise(check) for check in checked],
+        "accuracy": accuracy,
+    }
 
 
 def certify_by_name(

@@ -1,22 +1,24 @@
 """What a receiver gains, in dB: how much more noise it stands for the same accuracy.
 
     x_i(a) = the effective WNR [dB] from which on the accuracy of draw i stays at a or above, linear between points
-    gain   = mean(x_i(a; ML) - x_i(a)) +- t_{0.975, n-1} s / sqrt(n)          paired: both saw the same draws
-    area   = integral of the accuracy over the WNR [dB] / its range           mean accuracy over the sweep
+    gain   = mean(x_i(a; ML) - x_i(a))                                paired: both saw the same draws
+    area   = integral of the accuracy over the WNR [dB] / its range   mean accuracy over the sweep
 
+Neither is linear in the accuracies: their intervals are bootstraps over draws (:func:`analognn.estimates.bootstrap`).
 Draw i of a medium is its i-th noise draw at every point. A curve that is at the target from the first point on crosses
 somewhere below it: the first point stands for it, and the gain is a lower bound. Start a sweep where ML fails.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from analognn.estimates import Estimate, estimate
+from analognn.estimates import Estimate, bootstrap
 from analognn.experiments.trial import Record
 
 BASELINE = "ml"
@@ -72,13 +74,13 @@ def area(curve: Curve) -> float:
 
 
 def curves(records: Iterable[Record]) -> dict[tuple[str, str], dict[int, Curve]]:
-    """(medium, receiver) -> draw -> its curve; records without a WNR stay out."""
+    """(medium, receiver) -> draw, in their order -> its curve; records without a finite WNR stay out."""
     points: defaultdict[tuple[str, str], defaultdict[int, list[tuple[float, float]]]]
     points = defaultdict(lambda: defaultdict(list))
     for record in records:
-        if record.wnr_db is not None:
+        if record.wnr_db is not None and math.isfinite(record.wnr_db):
             points[record.medium, record.denoiser][record.seed].append((record.wnr_db, record.correct / record.total))
-    return {key: {seed: sorted(curve) for seed, curve in draws.items()} for key, draws in points.items()}
+    return {key: {seed: sorted(draws[seed]) for seed in sorted(draws)} for key, draws in points.items()}
 
 
 def gains(records: Iterable[Record], target: float) -> list[Gain]:
@@ -106,7 +108,7 @@ def _gain(medium: str, denoiser: str, target: float, draws: dict[int, Curve], ml
         denoiser,
         target,
         len(own),
-        crossing_db=estimate(reached) if len(reached) == len(own) else None,
-        over_ml_db=estimate(paired) if len(paired) == len(own) else None,
+        crossing_db=bootstrap(reached) if len(reached) == len(own) else None,
+        over_ml_db=bootstrap(paired) if len(paired) == len(own) else None,
         at_least=any(curve[0][1] >= target for curve in draws.values()),
     )

@@ -73,14 +73,22 @@ def read(store: type[RowStore[Asked, Row]], folder: Path) -> Kept[Asked, Row]:
     try:
         if store.is_in(folder):
             there = store(folder)
+            if summary and _scenario(store, folder, summary).hash != there.scenario.hash:
+                raise ValueError(
+                    f"{str(folder)!r}: {DATABASE} and {SUMMARY} are of different scenarios; remove the outdated one."
+                )
             return Kept(folder, there.scenario, tuple(there.records()), versions)
     except sqlite3.Error as error:
         raise _unreadable(folder / DATABASE, error) from None
+    return Kept(folder, _scenario(store, folder, summary), _rows(folder / ROWS, store.ROW), versions)
+
+
+def _scenario(store: type[RowStore[Asked, Row]], folder: Path, summary: dict[str, Any]) -> Asked:
     try:
         scenario: Asked = store.SCENARIO.from_dict(summary["scenario"])  # type: ignore[assignment]  # SCENARIO is Asked
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise _unreadable(folder / SUMMARY, error) from None
-    return Kept(folder, scenario, _rows(folder / ROWS, store.ROW), versions)
+    return scenario
 
 
 def _summary(folder: Path) -> dict[str, Any]:

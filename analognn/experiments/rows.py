@@ -15,11 +15,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, get_type_hints
 
+from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.parsing import Recipe
 from analognn.files import replacing
 
 FILE = "results.sqlite"
 _FORMAT = 1
+_FINGERPRINT = "fingerprint "
 _SQL_TYPE = {int: "INTEGER", float: "REAL", str: "TEXT"}
 
 Asked = TypeVar("Asked", bound=Recipe)
@@ -106,6 +108,18 @@ class RowStore(Generic[Asked, Row]):
             (text,) = db.execute("SELECT value FROM meta WHERE key = 'scenario'").fetchone()
         scenario: Asked = self.SCENARIO.from_dict(json.loads(text))  # type: ignore[assignment]  # SCENARIO is Asked
         return scenario
+
+    def keep(self, fingerprint: Fingerprint) -> None:
+        """Remember what rows rest on that go by its digest."""
+        with _connect(self.path) as db:
+            key, value = f"{_FINGERPRINT}{fingerprint.digest}", json.dumps(dataclasses.asdict(fingerprint))
+            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+
+    def fingerprints(self) -> dict[str, dict[str, Any]]:
+        """Digest -> fields of what the rows rest on; more than one where a run went on with other releases."""
+        with _connect(self.path) as db:
+            found = db.execute("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY rowid", (f"{_FINGERPRINT}%",))
+            return {key.removeprefix(_FINGERPRINT): json.loads(value) for key, value in found}
 
     def put(self, record: Row) -> None:
         """Commit one row; one that is already there stays."""

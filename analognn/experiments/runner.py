@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 from analognn.evaluate import resolve_device
 from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_processes, one_thread
 from analognn.experiments.scenario import Scenario
+from analognn.experiments.stopping import draws
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Summary, write_summary
 from analognn.experiments.trial import Reception, Record, Workspace, denoisers, prepare, receptions, run_trials
@@ -83,33 +84,53 @@ def run(
     resolved = resolve_device(device)
     place = _Place(scenario, folder, Path(data_dir) if data_dir is not None else None, str(resolved))
     with one_thread():
-        _workspace(place)  # checks everything before the folder is touched
+        workspace = _workspace(place)  # checks everything before the folder is touched
     store = Store.create(folder, scenario)
+    store.keep(workspace.fingerprint)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
-    failures = _execute(place, _pending(store, scenario), count, progress or (lambda _done, _total: None))
+    failures = _execute(place, store, count, progress or (lambda _done, _total: None))
     store.export_csv()
     return RunResult(folder, write_summary(store), tuple(failures))
 
 
-def _pending(store: Store, scenario: Scenario) -> list[_Job]:
-    done = {record.key for record in store.records()}
-    jobs = []
-    for reception in receptions(scenario):
-        names = tuple(n for n in denoisers(scenario, reception) if (*vars(reception).values(), n) not in done)
+@dataclass(frozen=True)
+class _Plan:
+    """What is known to be needed so far: trials in all, and those that are not done."""
+
+    total: int
+    jobs: list[_Job]
+
+
+def _plan(store: Store, scenario: Scenario) -> _Plan:
+    records = store.records()
+    done = {record.key for record in records}
+    total, jobs = 0, []
+    for reception in receptions(scenario, draws(scenario, records)):
+        wanted = denoisers(scenario, reception)
+        names = tuple(n for n in wanted if (*vars(reception).values(), n) not in done)
+        total += len(wanted)
         if names:
             jobs.append(_Job(reception, names))
-    return jobs
+    return _Plan(total, jobs)
 
 
-def _execute(place: _Place, jobs: list[_Job], workers: int | RayCluster, progress: Report) -> list[str]:
-    total = sum(len(denoisers(place.scenario, reception)) for reception in receptions(place.scenario))
-    done = total - sum(len(job.names) for job in jobs)
-    progress(done, total)
-    failures = []
+def _execute(place: _Place, store: Store, workers: int | RayCluster, progress: Report) -> list[str]:
+    """Round after round, each planned on the records of those before it; one with failures is the last."""
+    failures: list[str] = []
+    plan = _plan(store, place.scenario)
+    progress(plan.total - sum(len(job.names) for job in plan.jobs), plan.total)
+    while plan.jobs and not failures:
+        failures = _round(place, plan, workers, progress)
+        plan = _plan(store, place.scenario)
+    return failures
+
+
+def _round(place: _Place, plan: _Plan, workers: int | RayCluster, progress: Report) -> list[str]:
+    done, failures = plan.total - sum(len(job.names) for job in plan.jobs), []
     try:
-        for finished, failure in _outcomes(place, jobs, workers):
+        for finished, failure in _outcomes(place, plan.jobs, workers):
             done += finished
-            progress(done, total)
+            progress(done, plan.total)
             failures += [failure] if failure else []
     except WorkersDied as error:
         failures.append(str(error))
@@ -152,8 +173,10 @@ def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
 
 
 def _compute(shared: tuple[Workspace, Scenario], job: _Job) -> Iterator[Record]:
+    digest = shared[0].fingerprint.digest
     with one_thread():
-        yield from run_trials(*shared, job.reception, job.names)
+        for record in run_trials(*shared, job.reception, job.names):
+            yield replace(record, fingerprint=digest)
 
 
 def _told(job: _Job, failure: str) -> str:

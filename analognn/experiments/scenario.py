@@ -113,6 +113,35 @@ class Denoising:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """When a medium has draws enough: `seeds` more are drawn at its points until all half-widths are small, or the cap.
+
+        [stop]
+        half_width = 0.02       # of the 95 % interval
+        max_seeds = 40
+
+    The draws are the first of a run with more seeds, bit for bit. Looking at the interval repeatedly makes it cover a
+    little less than 95 %, the less the more draws come first.
+
+    Args:
+        half_width: of the score's 95 % interval, in shares of 1.
+        max_seeds: draws at most.
+        score: "accuracy" at each point, "gain_over_ml" at each point, or "area" under the accuracy over the WNR; each
+            receiver's counts.
+    """
+
+    half_width: float
+    max_seeds: int
+    score: Literal["accuracy", "gain_over_ml", "area"] = "accuracy"
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    def __post_init__(self) -> None:
+        checks.real("Scenario", "stop.half_width", self.half_width, gt=0)
+        checks.integer("Scenario", "stop.max_seeds", self.max_seeds, ge=2)
+
+
+@dataclass(frozen=True)
 class Scenario(Recipe):
     """One experiment: a model through media, denoised and scored on test data.
 
@@ -126,6 +155,7 @@ class Scenario(Recipe):
         seed: base of all seeds.
         test_examples: the first so many test examples; 0 for all of them.
         reliable: how the tensors that must arrive exactly travel: see :mod:`analognn.experiments.reliability`.
+        stop: when there are draws enough; without it there are ``seeds``.
 
     >>> scenario = Scenario.named("default")
     >>> scenario.model, scenario == Scenario.from_toml(scenario.to_toml())
@@ -141,6 +171,7 @@ class Scenario(Recipe):
     seed: int = 0
     test_examples: int = 0
     reliable: dict[str, Any] = field(default_factory=dict)
+    stop: Stop | None = None
 
     FOLDER: ClassVar[str] = "scenarios"
     COMMAND: ClassVar[str] = "analognn run"
@@ -156,6 +187,10 @@ class Scenario(Recipe):
         checks.integer("Scenario", "seeds", self.seeds, ge=1)
         checks.integer("Scenario", "seed", self.seed, ge=0)
         checks.integer("Scenario", "test_examples", self.test_examples, ge=0)
+        if self.stop is not None:
+            checks.integer("Scenario", "stop.max_seeds", self.stop.max_seeds, ge=self.seeds)
+            if self.stop.score == "gain_over_ml" and "ml" not in self.denoiser.names:
+                raise ValueError("`Scenario(stop.score='gain_over_ml')` needs 'ml' among denoiser.names.")
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Scenario:
@@ -177,8 +212,9 @@ class Scenario(Recipe):
         """Nested tables that :meth:`from_dict` reads back."""
         tables = dataclasses.asdict(self)
         tables["media"] = {label: {"backend": m.backend, **m.parameters} for label, m in self.media.items()}
-        if not self.reliable:  # younger than many records, whose identity it must not change
-            del tables["reliable"]
+        for younger in ("reliable", "stop"):  # than many records, whose identity they must not change
+            if not tables[younger]:
+                del tables[younger]
         return tables
 
     def identity(self) -> dict[str, Any]:
@@ -201,5 +237,6 @@ def _adapter() -> TypeAdapter[Scenario]:
 
 def _keys() -> dict[str, str]:
     """Last part of a key -> the whole of it."""
-    denoising = {f.name: f"denoiser.{f.name}" for f in dataclasses.fields(Denoising)}
-    return denoising | {f.name: f.name for f in dataclasses.fields(Scenario)}
+    inner = {"denoiser": Denoising, "stop": Stop}
+    nested = {f.name: f"{table}.{f.name}" for table, cls in inner.items() for f in dataclasses.fields(cls)}
+    return nested | {f.name: f.name for f in dataclasses.fields(Scenario)}

@@ -133,7 +133,8 @@ def summarise(results: Results[Scenario, Record]) -> Summary:
 def write_summary(store: Store) -> Summary:
     """Summarise into ``summary.json`` of the run folder, whole or not at all."""
     summary = summarise(store)
-    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
+    found = {**summary.to_dict(), "fingerprints": store.fingerprints()}
+    text = json.dumps(found, indent=2, allow_nan=False)
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return summary

@@ -10,7 +10,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
 from analognn.evaluate import Evaluator, Inputs, Score, resolve_device
 from analognn.experiments import reliability
+from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.reliability import deliver, reliable_path
 from analognn.experiments.scenario import Scenario
 from analognn.packing import PackedWeights, ParameterLayout
@@ -68,7 +69,8 @@ class Record:
     ``budget`` on, four columns are what the receiver used: its budget, examples without and with labels, and the side
     information it asked for [bit], which comes on top of the medium's own ``side_info_bits``. The next four
     are what the reliable path cost, for the reliable tensors and the medium's side information. ``pattern`` counts the
-    values of a calibration pattern that the receiver had sent through the medium.
+    values of a calibration pattern that the receiver had sent through the medium. ``fingerprint`` is the digest of what
+    the row rests on (:mod:`analognn.experiments.fingerprint`).
     """
 
     medium: str
@@ -110,6 +112,7 @@ class Record:
     reliable_energy: float | None = None
     reliable_retransmissions: int | None = None
     pattern: int | None = None
+    fingerprint: str | None = None
 
     @property
     def key(self) -> tuple[str, str, int, str]:
@@ -127,6 +130,7 @@ class Workspace:
     validation: Labelled
     test: Evaluator
     side: SideInformation
+    fingerprint: Fingerprint
 
 
 def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "auto") -> Workspace:
@@ -165,15 +169,22 @@ def prepare(scenario: Scenario, *, data_dir: Path | None = None, device: str = "
         ),
         validation=Labelled(*prepared(validation)).to(place),
         test=Evaluator(*prepared(test), device=device),
+        fingerprint=Fingerprint.of(scenario, (validation, splits.test), model),
     )
 
 
-def receptions(scenario: Scenario) -> list[Reception]:
-    """Every noise draw of the scenario, the clean model first."""
+def receptions(scenario: Scenario, seeds: Mapping[str, int] | None = None) -> list[Reception]:
+    """Every noise draw of the scenario, the clean model first.
+
+    Args:
+        scenario: what is run.
+        seeds: medium -> draws at each of its points; by default ``scenario.seeds``.
+    """
     draws = [Reception(CLEAN, "{}", 0)]
     for label, medium in scenario.media.items():
         points = [json.dumps(point, sort_keys=True) for point in medium.points()]
-        draws += [Reception(label, point, seed) for point in points for seed in range(scenario.seeds)]
+        count = scenario.seeds if seeds is None else seeds[label]
+        draws += [Reception(label, point, seed) for point in points for seed in range(count)]
     return draws
 
 

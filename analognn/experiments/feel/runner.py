@@ -82,8 +82,9 @@ def feel(
     resolved = resolve_device(device)
     place = _Place(scenario, folder, Path(data_dir) if data_dir is not None else None, str(resolved))
     with one_thread():
-        _workspace(place)  # checks everything before the folder is touched
+        workspace = _workspace(place)  # checks everything before the folder is touched
     store = FeelStore.create(folder, scenario)
+    store.keep(workspace.fingerprint)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
     with _watched(store, progress or (lambda _row, _done, _total: None)):
         failures = _execute(place, _left(store), count)

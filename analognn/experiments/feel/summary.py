@@ -142,7 +142,8 @@ def summarise_feel(results: Trainings) -> FeelSummary:
 def write_summary(store: FeelStore) -> FeelSummary:
     """Summarise into ``summary.json`` of the folder, whole or not at all."""
     summary = summarise_feel(store)
-    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
+    found = {**summary.to_dict(), "fingerprints": store.fingerprints()}
+    text = json.dumps(found, indent=2, allow_nan=False)
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return summary

@@ -19,6 +19,7 @@ from analognn.channels import MultipleAccess
 from analognn.data import Examples
 from analognn.evaluate import Evaluator, resolve_device
 from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
+from analognn.experiments.fingerprint import Fingerprint
 from analognn.federated import (
     BaseStation,
     Cell,
@@ -112,12 +113,14 @@ class Workspace:
         train: all that the devices hold together.
         held_out: examples that no device holds: the base station's are drawn from them, the rest judge each round.
         test: scores a model.
+        fingerprint: of the scenario and its data; weights start fresh.
     """
 
     scenario: FeelScenario
     train: Labelled
     held_out: Labelled
     test: Evaluator
+    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ def prepare(scenario: FeelScenario, *, data_dir: Path | None = None, device: str
         return Labelled(*spec.prepare(examples, data_dir=data_dir)).to(place)
 
     test = placed(splits.test.take(slice(scenario.test_examples or None)))
-    workspace = Workspace(scenario, placed(splits.train), placed(splits.validation), test.evaluator)
+    fingerprint = Fingerprint.of(scenario, (splits.train, splits.validation, splits.test))
+    workspace = Workspace(scenario, placed(splits.train), placed(splits.validation), test.evaluator, fingerprint)
     for label in (NOISELESS, *scenario.station):
         begin(workspace, Run(label, json.dumps(next(scenario.uplink.points())), 0))
     return workspace

@@ -154,7 +154,7 @@ def _settings(seeds: int, name: str) -> dict[str, float | int | str]:
 
 STUDY = Study(
     name="nem",
-    summary="noise on targets and hidden layers that makes the signal more probable: 784-40-40-40-10 on 1,000 digits",
+    summary="Noise on targets and hidden layers that makes the signal more probable: 784-40-40-40-10 on 1,000 digits.",
     source="Adigun, Kosko, Noise-boosted backpropagation: Theorems 1-3, 5, 6, Figures 2-5, 10",
     run=run,
 )

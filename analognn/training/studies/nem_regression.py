@@ -222,7 +222,7 @@ def _claim(what: str, sign: int, changes: list[float], why: str = "") -> Claim:
 
 STUDY = Study(
     name="nem-regression",
-    summary="noise on targets and hidden layers in regression: 1-10-1 learns sin x",
+    summary="Noise on targets and hidden layers in regression: 1-10-1 learns sin x.",
     source="Adigun, Kosko, Noise-boosted backpropagation: Theorem 4, (123)-(125), Figure 10",
     run=run,
 )
