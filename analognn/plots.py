@@ -111,7 +111,8 @@ def line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: s
 
 
 def _title(scenario: Scenario) -> str:
-    draws = f"mean and 95 % interval over noise draws ({scenario.seeds} a point)"
+    most = f" to {scenario.stop.max_seeds}" if scenario.stop else ""
+    draws = f"mean and 95 % interval over noise draws ({scenario.seeds}{most} a point)"
     return f"{scenario.model}: accuracy after medium and receiver, {draws}"
 
 

@@ -12,7 +12,7 @@ import math
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analognn import compat
@@ -96,11 +96,13 @@ class Summary:
         scenario: that was run.
         clean: accuracy of the model before any medium; None until that trial is done.
         entries: in the order of the scenario.
+        fingerprints: digest -> what the rows that go by it rest on; see :mod:`analognn.experiments.fingerprint`.
     """
 
     scenario: Scenario
     clean: float | None
     entries: tuple[Entry, ...]
+    fingerprints: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in ``summary.json``."""
@@ -110,6 +112,7 @@ class Summary:
             "clean_accuracy": self.clean,
             "entries": [dataclasses.asdict(entry) for entry in self.entries],
             "versions": compat.versions(),
+            "fingerprints": self.fingerprints,
         }
 
 
@@ -132,9 +135,8 @@ def summarise(results: Results[Scenario, Record]) -> Summary:
 
 def write_summary(store: Store) -> Summary:
     """Summarise into ``summary.json`` of the run folder, whole or not at all."""
-    summary = summarise(store)
-    found = {**summary.to_dict(), "fingerprints": store.fingerprints()}
-    text = json.dumps(found, indent=2, allow_nan=False)
+    summary = dataclasses.replace(summarise(store), fingerprints=store.fingerprints())
+    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return summary

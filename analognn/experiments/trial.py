@@ -197,6 +197,12 @@ def run_trials(
     workspace: Workspace, scenario: Scenario, reception: Reception, names: Sequence[str]
 ) -> Iterator[Record]:
     """Receive once, then let each receiver of ``names`` work and score on the test data; a record as each ends."""
+    digest = workspace.fingerprint.digest
+    for record in _trials(workspace, scenario, reception, names):
+        yield replace(record, fingerprint=digest)
+
+
+def _trials(workspace: Workspace, scenario: Scenario, reception: Reception, names: Sequence[str]) -> Iterator[Record]:
     if reception.medium == CLEAN:
         yield _record(reception, "none", CLEAN, workspace.test(workspace.model), wall_s=None)
         return

@@ -15,7 +15,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from analognn import compat
@@ -72,10 +72,12 @@ class FeelSummary:
     Args:
         scenario: that was run.
         entries: in the order of the scenario, the noiseless one first.
+        fingerprints: digest -> what the rounds rest on; see :mod:`analognn.experiments.fingerprint`.
     """
 
     scenario: FeelScenario
     entries: tuple[FeelEntry, ...]
+    fingerprints: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As it stands in ``summary.json``."""
@@ -84,6 +86,7 @@ class FeelSummary:
             "scenario_hash": self.scenario.hash,
             "entries": [dataclasses.asdict(entry) for entry in self.entries],
             "versions": compat.versions(),
+            "fingerprints": self.fingerprints,
         }
 
 
@@ -141,9 +144,8 @@ def summarise_feel(results: Trainings) -> FeelSummary:
 
 def write_summary(store: FeelStore) -> FeelSummary:
     """Summarise into ``summary.json`` of the folder, whole or not at all."""
-    summary = summarise_feel(store)
-    found = {**summary.to_dict(), "fingerprints": store.fingerprints()}
-    text = json.dumps(found, indent=2, allow_nan=False)
+    summary = dataclasses.replace(summarise_feel(store), fingerprints=store.fingerprints())
+    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
     with replacing(store.folder / FILE) as part:
         part.write_text(text + "\n", encoding="utf-8")
     return summary
