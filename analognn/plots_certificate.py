@@ -105,11 +105,12 @@ def _curve(panel: Axes, shape: NoiseShape | None) -> None:
     panel.set_ylim(0, max(1.5, 1.2 * max(v + e for v, e in zip(curve.variance, error, strict=True))))
     panel.legend(frameon=False, loc="lower right")
     lags = max((abs(rho) for rho in (*shape.along_rows.rho, *shape.along_columns.rho)), default=0.0)
-    lines = (
+    lines = [
         f"correlation of |z| with |w| {shape.magnitude_corr:.3f}",
         f"largest autocorrelation {lags:.3f}",
-        f"variance of row sums {shape.row_sum_var:.2f} (AWGN: 1)",
-    )
+    ]
+    if not math.isnan(shape.row_sum_var):  # older certificates do not have it
+        lines.append(f"variance of row sums {shape.row_sum_var:.2f} (AWGN: 1)")
     _note(panel, "\n".join(lines))
 
 

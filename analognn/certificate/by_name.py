@@ -19,6 +19,12 @@ from analognn.packing import ParameterLayout
 
 from .measure import Certificate, certify
 
+_YOUNGER = {
+    "in_order": {"rho": (), "standard_error": ()},
+    **dict.fromkeys(("symbol_corr", "symbol_magnitude_corr", "row_sum_var", "row_sum_var_se"), math.nan),
+}
+"""What certificates did not measure at first, of the shape."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -89,6 +95,7 @@ def _with_infinities(tables: dict[str, Any]) -> dict[str, Any]:
         **tables,
         "whole": noise(tables["whole"]),
         "tensors": {name: noise(table) for name, table in tables["tensors"].items()},
+        "shape": _YOUNGER | tables["shape"] if tables["shape"] else None,
         "checks": [noise(check) for check in checked],
         "accuracy": accuracy,
     }

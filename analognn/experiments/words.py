@@ -1,0 +1,32 @@
+"""Points and budgets in the words of tables."""
+
+from __future__ import annotations
+
+from analognn.experiments.scenario import Point
+from analognn.experiments.summary import Entry
+
+
+def point_text(point: Point) -> str:
+    """Swept parameters in one line.
+
+    >>> point_text({"esn0_db": 6.0, "model": "tdl-a"})
+    'esn0_db=6 model=tdl-a'
+    """
+    return " ".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
+    )
+
+
+def knows(entry: Entry) -> str:
+    """What the receiver knew beyond the values that arrived, as short as can be."""
+    parts = [f"{entry.labelled} labelled"] if entry.labelled else []
+    parts += [f"{entry.unlabelled} inputs"] if entry.unlabelled else []
+    parts += [f"{entry.receiver_bits / 1000:.3g} kbit"] if entry.receiver_bits else []
+    return ", ".join(["oracle"] if entry.budget == "oracle" else parts)
+
+
+def wnr_text(entry: Entry) -> str:
+    """The effective WNR [dB]: a number, "inf" without noise, "lost" where nothing ever arrived."""
+    if entry.wnr_db is not None:
+        return f"{entry.wnr_db:.1f}"
+    return "lost" if entry.outage == 1 else "inf"

@@ -1,0 +1,72 @@
+"""One HTML file about one run or several, that loads nothing: to read, to send, to keep beside the records.
+
+It reads folders of ``analognn run`` and ``analognn feel``, with the database or with the committed files alone, and
+runs nothing. The same folders give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from analognn import compat
+from analognn.experiments.reading import kind, read
+from analognn.experiments.store import Store
+from analognn.files import replacing
+from analognn.report import trials
+from analognn.report.media import Run
+from analognn.report.page import Page, Part
+
+__all__ = ["report", "write"]
+
+
+def write(folders: Sequence[Path], out: Path) -> Path:
+    """Write the report of ``folders`` to ``out``.
+
+    Raises:
+        ValueError: a folder without results or with an unreadable file, folders of different kinds, or an ``out`` that
+            cannot be written.
+    """
+    _check_out(out)
+    page = report(folders).html()
+    try:
+        with replacing(out) as part:
+            part.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"`--out` {str(out)!r} cannot be written: {error.strerror}.") from None
+    return out
+
+
+def report(folders: Sequence[Path]) -> Page:
+    """The report of run folders: compared first, then one part each.
+
+    Raises:
+        ValueError: see :func:`write`.
+    """
+    kinds = {folder: kind(folder) for folder in folders}
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{str(folder)!r} of `{store.SCENARIO.COMMAND}`" for folder, store in kinds.items())
+        raise ValueError(f"`analognn report` takes folders of one command at a time; got {told}.")
+    titles = _titles(list(kinds))
+    parts = _trial_parts(titles)
+    name = next(iter(titles.values())) if len(titles) == 1 else f"{len(titles)} runs compared"
+    return Page(f"Report: {name}", tuple(parts), f"analognn {compat.installed('analognn')}")
+
+
+def _trial_parts(titles: dict[Path, str]) -> list[Part]:
+    runs = {title: Run.of(read(Store, folder)) for folder, title in titles.items()}
+    return [trials.part(run, title) for title, run in runs.items()]
+
+
+def _titles(folders: list[Path]) -> dict[Path, str]:
+    """The names of the folders, with as many of their parents as tell them apart."""
+    paths = [folder.resolve() for folder in folders]
+    depth = 1
+    while len({path.parts[-depth:] for path in paths}) < len(set(paths)):
+        depth += 1
+    return {folder: "/".join(path.parts[-depth:]) for folder, path in zip(folders, paths, strict=True)}
+
+
+def _check_out(out: Path) -> None:
+    if out.suffix != ".html" or not out.parent.is_dir():
+        raise ValueError(f"`--out` must be a .html file in a folder that is there; got {str(out)!r}.")
