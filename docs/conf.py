@@ -1,0 +1,51 @@
+"""How Sphinx builds these pages; `make docs` runs it. Nothing is fetched: no network is needed to build or to read them."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+from analognn import __version__  # noqa: E402
+
+project = "analognn"
+author = "the analognn developers"
+copyright = "the analognn developers, Apache-2.0"
+release = version = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.doctest",
+    "sphinx_click",
+    "mathml",
+    "plain_docstrings",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True, "member-order": "bysource", "special-members": "__call__"}
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+doctest_test_doctest_blocks = ""  # those in docstrings are pytest's
+
+# Every name in a docstring must lead somewhere, but for those of other projects: their pages are not here, and asking
+# for them (intersphinx) would need a network. Some come without their module; Job and the like are type variables.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(torch|numpy|flwr|aihwkit|sionna|pathlib|importlib|contextlib|pydantic_core|os|collections\.abc)\..*"),
+    ("py:.*", r"Tensor|nn\.Module|ResourceGrid|Strategy\.\w+"),
+    ("py:class", r"analognn\.experiments\.(engines|rows)\.(Job|Shared|Result|Asked|Row)(_co)?"),
+]
+
+html_theme = "furo"
+html_title = f"analognn {release}"
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+html_copy_source = False
