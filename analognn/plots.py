@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def shared_axis(summary: Summary) -> str | None:
     return keys[0] if len(keys) == 1 and numbers and len(summary.scenario.media) > 1 else None
 
 
-def accuracy_vs_key(summary: Summary, key: str) -> Figure:
+def accuracy_vs_key(summary: Summary, key: str, *, titled: bool = True) -> Figure:
     """Test accuracy against a parameter all media sweep, one panel a denoiser, one line a medium, 95 % intervals."""
     names = list(dict.fromkeys(entry.denoiser for entry in summary.entries))
     figure = Figure(figsize=(1.2 + 4.2 * min(len(names), COLUMNS), 4.6), layout="constrained")
@@ -60,16 +61,16 @@ def accuracy_vs_key(summary: Summary, key: str) -> Figure:
         panel.set_title(_LABELS.get(name, name))
         panel.set_xlabel(_AXES.get(key, key))
     axes[0].set_ylabel("test accuracy")
-    finish(figure, axes[0], _title(summary.scenario))
+    finish(figure, axes[0], _title(summary.scenario) if titled else "")
     return figure
 
 
-def accuracy_vs_wnr(summary: Summary) -> Figure:
+def accuracy_vs_wnr(summary: Summary, *, titled: bool = True) -> Figure:
     """Test accuracy against effective WNR, one panel a medium, one line a denoiser, 95 % intervals."""
     labels = list(dict.fromkeys(entry.medium for entry in summary.entries))
     columns = min(max(len(labels), 1), COLUMNS)
     rows = -(-len(labels) // columns) or 1
-    figure = Figure(figsize=(1.2 + max(3.6 * columns, 5.4), 1.2 + 3.0 * rows), layout="constrained")
+    figure = Figure(figsize=(1.2 + max(3.6 * columns, 5.4 if titled else 0.0), 1.2 + 3.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     axes: list[Axes] = list(grid.flat)
     for index, (panel, label) in enumerate(zip(axes, labels, strict=False)):
@@ -82,7 +83,20 @@ def accuracy_vs_wnr(summary: Summary) -> Figure:
             panel.set_ylabel("test accuracy")
     for unused in axes[len(labels) :]:
         unused.remove()
-    finish(figure, axes[0], _title(summary.scenario))
+    finish(figure, axes[0], _title(summary.scenario) if titled else "")
+    return figure
+
+
+def accuracy_of_runs(runs: Mapping[str, Sequence[Entry]]) -> Figure:
+    """Test accuracy against effective WNR of one receiver on one medium, one line a run."""
+    figure = Figure(figsize=(4.8, 4.2), layout="constrained")
+    panel = figure.subplots()
+    for index, (label, entries) in enumerate(runs.items()):
+        line(panel, [(e.wnr_db, e.accuracy) for e in entries if e.wnr_db is not None], index, label)
+    panel.set_xlabel("effective WNR [dB]")
+    panel.set_ylabel("test accuracy")
+    tidy(panel)
+    finish(figure, panel, "")
     return figure
 
 
@@ -117,7 +131,7 @@ def _title(scenario: Scenario) -> str:
 
 
 def finish(figure: Figure, first: Axes, title: str) -> None:
-    """Axes of accuracy from 0 to 1, one legend for all panels, those of ``first``, and a wrapped title."""
+    """Axes of accuracy from 0 to 1, one legend for all panels, those of ``first``, and a wrapped title if any."""
     first.set_ylim(0, 1.03)
     first.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     handles, names = first.get_legend_handles_labels()
@@ -125,7 +139,8 @@ def finish(figure: Figure, first: Axes, title: str) -> None:
     column = 0.7 + 0.08 * max(map(len, names), default=0)  # inches that the longest entry takes
     columns = max(min(len(names), int(width / column)), 1)
     figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False)
-    figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
+    if title:
+        figure.suptitle(textwrap.fill(title, int(12 * width)), fontsize=11)
 
 
 def tidy(panel: Axes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from analognn.estimates import Estimate, estimate
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, RoundRow, Run, summarise_feel
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
+from analognn.experiments.scenario import Point
 from analognn.files import replacing
 from analognn.plots import COLUMNS, DASHES, STYLES, finish, line, tidy
 
@@ -39,35 +41,45 @@ def draw(folder: Path) -> list[Path]:
     return [folder / name for name in figures]
 
 
-def accuracy_per_round(scenario: FeelScenario, trainings: dict[Run, list[RoundRow]]) -> Figure:
-    """Validation accuracy after each round, one panel a point, one line a base station; bands are 95 % intervals."""
-    points = [json.dumps(point, sort_keys=True) for point in scenario.uplink.points()]
-    columns = min(len(points), COLUMNS)
-    rows = -(-len(points) // columns)
+def accuracy_per_round(
+    scenario: FeelScenario, trainings: dict[Run, list[RoundRow]], points: Sequence[Point] = (), *, titled: bool = True
+) -> Figure:
+    """Validation accuracy after each round, one line a base station; bands are 95 % intervals.
+
+    Args:
+        scenario: of the trainings.
+        trainings: their rounds.
+        points: one panel each; all of the scenario's if empty.
+        titled: whether the figure has a title.
+    """
+    shown = [json.dumps(point, sort_keys=True) for point in points or scenario.uplink.points()]
+    columns = min(len(shown), COLUMNS)
+    rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.4 + 3.7 * columns, 1.5 + 3.1 * rows), layout="constrained")
     panels: list[Axes] = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for index, (panel, point) in enumerate(zip(panels, points, strict=False)):
+    for index, (panel, point) in enumerate(zip(panels, shown, strict=False)):
         _curve(panel, _of(trainings, NOISELESS, "{}"), "0.45", "--", "no noise")
         for i, label in enumerate(scenario.station):
             color, dashes = STYLES[i % len(STYLES)][0], DASHES[i // len(STYLES) % len(DASHES)]
             _curve(panel, _of(trainings, label, point), color, dashes, label)
         panel.set_title(_point_text(json.loads(point)))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if index + columns >= len(points):  # nothing below it
+        if index + columns >= len(shown):  # nothing below it
             panel.set_xlabel("round")
             panel.tick_params(labelbottom=True)
         if index % columns == 0:
             panel.set_ylabel("validation accuracy")
         tidy(panel)
-    for unused in panels[len(points) :]:
+    for unused in panels[len(shown) :]:
         unused.remove()
-    finish(figure, panels[0], f"{scenario.model}, federated over the air: mean and 95 % interval over trainings")
+    title = f"{scenario.model}, federated over the air: mean and 95 % interval over trainings"
+    finish(figure, panels[0], title if titled else "")
     return figure
 
 
-def accuracy_vs_noise(summary: FeelSummary) -> Figure:
+def accuracy_vs_noise(summary: FeelSummary, *, titled: bool = True) -> Figure:
     """Test accuracy of the reported round against the strength of the noise, one line a base station."""
-    figure = Figure(figsize=(7.2, 5.2), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.2) if titled else (5.1, 4.6), layout="constrained")
     panel = figure.subplots()
     clean = next((entry.accuracy for entry in summary.entries if entry.station == NOISELESS), None)
     if clean is not None:
@@ -87,9 +99,8 @@ def accuracy_vs_noise(summary: FeelSummary) -> Figure:
     panel.set_ylabel("test accuracy")
     tidy(panel)
     seeds = summary.scenario.seeds
-    finish(
-        figure, panel, f"{summary.scenario.model}, federated over the air: mean and 95 % interval, {seeds} trainings"
-    )
+    title = f"{summary.scenario.model}, federated over the air: mean and 95 % interval, {seeds} trainings"
+    finish(figure, panel, title if titled else "")
     return figure
 
 

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analognn import compat
+from analognn.experiments.feel import FeelStore
 from analognn.experiments.reading import kind, read
 from analognn.experiments.store import Store
 from analognn.files import replacing
-from analognn.report import trials
+from analognn.report import comparison, rounds, trials
 from analognn.report.media import Run
 from analognn.report.page import Page, Part
+from analognn.report.rounds import Feel
 
 __all__ = ["report", "write"]
 
@@ -48,14 +50,21 @@ def report(folders: Sequence[Path]) -> Page:
         told = ", ".join(f"{str(folder)!r} of `{store.SCENARIO.COMMAND}`" for folder, store in kinds.items())
         raise ValueError(f"`analognn report` takes folders of one command at a time; got {told}.")
     titles = _titles(list(kinds))
-    parts = _trial_parts(titles)
+    parts = _of_feel(titles) if FeelStore in kinds.values() else _of_runs(titles)
     name = next(iter(titles.values())) if len(titles) == 1 else f"{len(titles)} runs compared"
     return Page(f"Report: {name}", tuple(parts), f"analognn {compat.installed('analognn')}")
 
 
-def _trial_parts(titles: dict[Path, str]) -> list[Part]:
+def _of_runs(titles: dict[Path, str]) -> list[Part]:
     runs = {title: Run.of(read(Store, folder)) for folder, title in titles.items()}
-    return [trials.part(run, title) for title, run in runs.items()]
+    parts = [trials.part(run, title) for title, run in runs.items()]
+    return [comparison.of_runs(runs), *parts] if len(runs) > 1 else parts
+
+
+def _of_feel(titles: dict[Path, str]) -> list[Part]:
+    found = {title: Feel.of(read(FeelStore, folder)) for folder, title in titles.items()}
+    parts = [rounds.part(feel, title) for title, feel in found.items()]
+    return [comparison.of_feel(found), *parts] if len(found) > 1 else parts
 
 
 def _titles(folders: list[Path]) -> dict[Path, str]:

@@ -14,7 +14,7 @@ from analognn.certificate.by_name import Named
 from analognn.experiments.parsing import Recipe
 from analognn.experiments.reading import Kept
 from analognn.experiments.rows import FILE as DATABASE
-from analognn.report.page import Block, Code, Picture, Pictures, Table, data_uri, figure
+from analognn.report.page import Block, Code, Picture, Pictures, Table, figure, png
 
 OVERRIDES = 6
 """More differences from a shipped scenario than these are given as a file."""
@@ -48,6 +48,13 @@ def certificates(folder: Path) -> Iterator[Block]:
         )
 
 
+def _certificate(beside: Path, named: Named, *, alt: str, caption: str) -> Picture:
+    """The picture that lies beside the numbers, or that of the numbers."""
+    if beside.is_file():
+        return png(beside.read_bytes(), alt=alt, caption=caption, wide=True)
+    return figure(plots_certificate.picture(named.certificate, title=named.title), alt=alt, caption=caption, wide=True)
+
+
 def surfaces(folder: Path) -> Iterator[Block]:
     """Those that a report drew into the folder."""
     drawn = []
@@ -77,9 +84,9 @@ def pictures(folder: Path) -> Iterator[Block]:
 
 
 def _file(path: Path) -> Picture:
-    source = data_uri(path.read_bytes(), "image/png")
     name = path.stem.replace("-", " ").replace("_", " ")
-    return Picture(source, f"Picture file {path.name}: {name}.", f"{name} ({path.name})", wide=True)
+    caption = f"{name} ({path.name})"
+    return png(path.read_bytes(), alt=f"Picture file {path.name}: {name}.", caption=caption, wide=True)
 
 
 def origin(kept: Kept[Any, Any]) -> list[Origin]:
@@ -127,9 +134,9 @@ def shipped_as(scenario: Recipe) -> str | None:
     >>> shipped_as(Scenario.named("default", ["seeds=2"]))
     'default --set seeds=2'
     """
-    asked = _flat(scenario.to_dict())
+    asked = flat(scenario.to_dict())
     for name in type(scenario).shipped():
-        there = _flat(type(scenario).named(name).to_dict())
+        there = flat(type(scenario).named(name).to_dict())
         changed = [f"{k}={json.dumps(v)}" for k, v in asked.items() if k not in there or there[k] != v]
         changed = [text for text in changed if not text.startswith(("name=", "summary="))]
         if len(changed) <= OVERRIDES and _makes(scenario, name, changed):
@@ -144,11 +151,11 @@ def _makes(scenario: Recipe, name: str, overrides: list[str]) -> bool:
         return False
 
 
-def _flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value."""
+def flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted key -> value of nested tables."""
     found: dict[str, Any] = {}
     for key, value in tables.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return found
 
 

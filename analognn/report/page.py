@@ -141,11 +141,17 @@ def figure(drawn: Figure, *, alt: str, caption: str, wide: bool = False) -> Pict
     >>> figure(Figure(figsize=(1, 1)), alt="nothing", caption="").source[:26]
     'data:image/svg+xml;base64,'
     """
-    with matplotlib.rc_context({"svg.hashsalt": "analognn", "svg.fonttype": "path"}):
-        svg = _drawn(drawn, format="svg", metadata={"Date": None, "Creator": None})
-    if len(svg) <= MAX_SVG:
-        return Picture(data_uri(svg, "image/svg+xml"), alt, caption, wide)
-    return Picture(data_uri(_drawn(drawn, format="png", dpi=_DPI), "image/png"), alt, caption, wide)
+    if not wide:
+        with matplotlib.rc_context({"svg.hashsalt": "analognn", "svg.fonttype": "path"}):
+            svg = _drawn(drawn, format="svg", metadata={"Date": None, "Creator": None})
+        if len(svg) <= MAX_SVG:
+            return Picture(data_uri(svg, "image/svg+xml"), alt, caption)
+    return png(_drawn(drawn, format="png", dpi=_DPI), alt=alt, caption=caption, wide=wide)
+
+
+def png(content: bytes, *, alt: str, caption: str, wide: bool) -> Picture:
+    """The content of a PNG file as a picture."""
+    return Picture(data_uri(content, "image/png"), alt, caption, wide)
 
 
 def data_uri(content: bytes, media_type: str) -> str:

@@ -104,7 +104,9 @@ def _accuracy(run: Run) -> Iterator[Block]:
         for name in dict.fromkeys(entry.denoiser for entry in summary.entries):
             own = replace(summary, entries=tuple(entry for entry in summary.entries if entry.denoiser == name))
             caption = f"Accuracy of {name} against {key}, one line a medium."
-            drawn.append(_untitled(plots.accuracy_vs_key(own, key), caption, _told(own.entries, lambda e: e.medium)))
+            drawn.append(
+                _picture(plots.accuracy_vs_key(own, key, titled=False), caption, _told(own.entries, lambda e: e.medium))
+            )
     yield Pictures(tuple(drawn))
     yield "Bars are 95 % intervals (Student's t) over noise draws on one fixed test set; gains over ML are paired."
     rows = ((e.medium, point_text(e.point), e.denoiser, knows(e), *_numbers(e)) for e in summary.entries)
@@ -120,13 +122,12 @@ def _accuracy(run: Run) -> Iterator[Block]:
 def _panel(summary: Summary, label: str, entries: list[Entry]) -> Picture:
     own = replace(summary, entries=tuple(entries))
     caption = f"{label}: test accuracy against effective WNR, one line a receiver."
-    return _untitled(plots.accuracy_vs_wnr(own), caption, _told(entries, lambda entry: entry.denoiser))
+    return _picture(plots.accuracy_vs_wnr(own, titled=False), caption, _told(entries, lambda entry: entry.denoiser))
 
 
-def _untitled(drawn: Figure, caption: str, alt: str) -> Picture:
-    """The caption says what the title would."""
-    drawn.suptitle("")
-    return figure(drawn, alt=f"{caption} {alt}", caption=caption)
+def _picture(drawn: Figure, caption: str, told: str) -> Picture:
+    """The caption says what a title would."""
+    return figure(drawn, alt=f"{caption} {told}", caption=caption)
 
 
 def _told(entries: Sequence[Entry], line: Callable[[Entry], str]) -> str:
