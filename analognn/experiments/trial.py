@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from analognn import backends, data, models, seeds
-from analognn.channels import Received
+from analognn.channels import Received, Usage
 from analognn.data import Examples
 from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
@@ -207,20 +207,14 @@ def _trials(workspace: Workspace, scenario: Scenario, reception: Reception, name
         yield _record(reception, "none", CLEAN, workspace.test(workspace.model), wall_s=None)
         return
     medium = scenario.media[reception.medium]
-    parameters = medium.at(json.loads(reception.point))
-    backend = backends.create(medium.backend, **parameters)
     started = time.perf_counter()
-    received = backend.receive(workspace.packed, generator=seeded(scenario, reception, "medium"))
-    path, bits = reliable_path(scenario.reliable, parameters), received.usage.side_info_bits
-    model, usage = deliver(
-        workspace.model, workspace.layout, path, bits, generator=seeded(scenario, reception, "reliable")
-    )
+    backend, received, model, usage = arrive(workspace, scenario, reception)
     if lost := _lost(workspace, model, received, reliability.columns(usage)):
         yield from (_record(reception, name, medium.backend, lost[0], **lost[1]) for name in names)
         return
     noise = effective_noise(workspace.packed.vector, received)
     shared = {**_noise_columns(received, noise), **reliability.columns(usage)}
-    arrived = _arrived(workspace, scenario, reception, model, received)
+    arrived = delivery(workspace, scenario, reception, model, received)
     if any(receiver.calibrated for name, receiver in scenario.denoiser.receivers().items() if name in names):
         generator = seeded(scenario, reception, "calibration")
         arrived = replace(arrived, calibration=noise_tables(backend, received, workspace.layout, generator=generator))
@@ -235,6 +229,20 @@ def _trials(workspace: Workspace, scenario: Scenario, reception: Reception, name
         columns["wall_s"] = wall_s
         yield _record(reception, name, medium.backend, score, **columns)
         started = time.perf_counter()
+
+
+def arrive(
+    workspace: Workspace, scenario: Scenario, reception: Reception
+) -> tuple[backends.Backend, Received, nn.Module, Usage]:
+    """Send the weights once: the medium, what it delivered, the model with what the reliable path did, and its cost."""
+    parameters = scenario.media[reception.medium].at(json.loads(reception.point))
+    backend = backends.create(scenario.media[reception.medium].backend, **parameters)
+    received = backend.receive(workspace.packed, generator=seeded(scenario, reception, "medium"))
+    path, bits = reliable_path(scenario.reliable, parameters), received.usage.side_info_bits
+    model, usage = deliver(
+        workspace.model, workspace.layout, path, bits, generator=seeded(scenario, reception, "reliable")
+    )
+    return backend, received, model, usage
 
 
 def seeded(scenario: Scenario, reception: Reception, purpose: str) -> torch.Generator:
@@ -288,7 +296,7 @@ def _lost(
     return workspace.test(workspace.layout.unpack(received.values, model)), {**nothing, **shared}
 
 
-def _arrived(
+def delivery(
     workspace: Workspace, scenario: Scenario, reception: Reception, model: nn.Module, received: Received
 ) -> Delivery:
     """What every receiver of this draw starts from: the same labelled examples, and unlabelled ones beside them."""

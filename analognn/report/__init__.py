@@ -6,6 +6,7 @@ runs nothing. The same folders give the same bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from analognn.report.media import Run
 from analognn.report.page import Page, Part
 from analognn.report.rounds import Feel
 
-__all__ = ["report", "write"]
+__all__ = ["check", "report", "write"]
 
 
 def write(folders: Sequence[Path], out: Path) -> Path:
@@ -29,7 +30,7 @@ def write(folders: Sequence[Path], out: Path) -> Path:
         ValueError: a folder without results or with an unreadable file, folders of different kinds, or an ``out`` that
             cannot be written.
     """
-    _check_out(out)
+    check(folders, out)
     page = report(folders).html()
     try:
         with replacing(out) as part:
@@ -39,20 +40,38 @@ def write(folders: Sequence[Path], out: Path) -> Path:
     return out
 
 
+def check(folders: Sequence[Path], out: Path) -> None:
+    """Whether these folders can be reported on, and there, before any work is done.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    _kinds(folders)
+    if out.suffix != ".html" or not out.parent.is_dir() or out.is_dir():
+        raise ValueError(f"`--out` must be a .html file in a folder that is there; got {str(out)!r}.")
+    if not os.access(out.parent, os.W_OK):
+        raise ValueError(f"`--out` {str(out)!r} cannot be written: its folder is read-only.")
+
+
 def report(folders: Sequence[Path]) -> Page:
     """The report of run folders: compared first, then one part each.
 
     Raises:
         ValueError: see :func:`write`.
     """
-    kinds = {folder: kind(folder) for folder in folders}
-    if len(set(kinds.values())) > 1:
-        told = ", ".join(f"{str(folder)!r} of `{store.SCENARIO.COMMAND}`" for folder, store in kinds.items())
-        raise ValueError(f"`analognn report` takes folders of one command at a time; got {told}.")
+    kinds = _kinds(folders)
     titles = _titles(list(kinds))
     parts = _of_feel(titles) if FeelStore in kinds.values() else _of_runs(titles)
     name = next(iter(titles.values())) if len(titles) == 1 else f"{len(titles)} runs compared"
     return Page(f"Report: {name}", tuple(parts), f"analognn {compat.installed('analognn')}")
+
+
+def _kinds(folders: Sequence[Path]) -> dict[Path, type[Store] | type[FeelStore]]:
+    kinds = {folder: kind(folder) for folder in folders}
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{str(folder)!r} of `{store.SCENARIO.COMMAND}`" for folder, store in kinds.items())
+        raise ValueError(f"`analognn report` takes folders of one command at a time; got {told}.")
+    return kinds
 
 
 def _of_runs(titles: dict[Path, str]) -> list[Part]:
@@ -74,8 +93,3 @@ def _titles(folders: list[Path]) -> dict[Path, str]:
     while len({path.parts[-depth:] for path in paths}) < len(set(paths)):
         depth += 1
     return {folder: "/".join(path.parts[-depth:]) for folder, path in zip(folders, paths, strict=True)}
-
-
-def _check_out(out: Path) -> None:
-    if out.suffix != ".html" or not out.parent.is_dir():
-        raise ValueError(f"`--out` must be a .html file in a folder that is there; got {str(out)!r}.")

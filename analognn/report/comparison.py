@@ -92,8 +92,12 @@ def _differences(scenarios: Mapping[str, Recipe]) -> Block:
     ]
     if not differing:
         return "The scenarios are the same."
-    rows = ((key, *(str(table.get(key, "-")) for table in tables.values())) for key in differing)
+    rows = ((key, *(_text(table.get(key, "-")) for table in tables.values())) for key in differing)
     return Table("Keys in which the scenarios differ", ("key", *tables), tuple(rows), folded=len(differing) > 12)
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def _shared(names: tuple[str, ...], cells: Mapping[str, Mapping[Place, Estimate]]) -> Iterator[Block]:

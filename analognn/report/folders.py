@@ -161,7 +161,7 @@ def flat(tables: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _files(folder: Path) -> Iterator[tuple[str, ...]]:
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith(f"{DATABASE}-"):
+        if path.is_file() and not path.name.startswith(f"{DATABASE}-") and path.suffix != ".html":
             content = path.read_bytes()
             yield path.name, f"{len(content):,}", hashlib.sha256(content).hexdigest()
 
