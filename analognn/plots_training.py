@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 import textwrap
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from analognn.files import replacing
 from analognn.plots import STYLES
@@ -54,11 +57,24 @@ def _panel(axes: Axes, panel: Panel, colors: dict[str, int]) -> None:
     for curve in panel.curves:
         _curve(axes, curve, colors.get(curve.label, 0), alone=_is_alone(curve, panel))
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            _log_ticks(axis)
     axes.set_title("\n".join(textwrap.wrap(panel.title, 55)), fontsize="medium")
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     _legend(axes, panel)
+
+
+def _log_ticks(axis: Axis) -> None:
+    """Powers of ten, or round numbers where there are fewer than two of them in sight."""
+    low, high = axis.get_view_interval()
+    axis.set_minor_formatter(NullFormatter())
+    if math.floor(math.log10(high)) - math.ceil(math.log10(low)) < 1:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(5))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
 
 
 def _is_alone(curve: Curve, panel: Panel) -> bool:
@@ -78,7 +94,7 @@ def _curve(axes: Axes, curve: Curve, index: int, *, alone: bool) -> None:
             zorder=3,
             label=curve.label if alone else None,
         )
-    elif curve.kind == "points":
+    elif curve.kind == "points" or len(curve.x) == 1:
         axes.errorbar(
             curve.x, curve.y, yerr=curve.half_width, fmt=marker, color=color, markerfacecolor="white", markersize=6,
             elinewidth=1.2, capsize=3, label=curve.label, zorder=4,

@@ -138,7 +138,7 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
             f"{_gain(found, nem).percent('+')} % at standard deviation {_std(nem):g}, the best of {len(STDS)}; "
             f"at {LITERAL:g} {literal.percent('+')} %; no noise, rate x 1.25: {control.percent('+')} %",
             _verdict(_gain(found, nem)),
-            "the mean of accepted noise acts as a longer step, and a longer step does it better without noise",
+            "no level lowers it: accepted noise pushes units the way they go, right or wrong; a larger rate does",
         ),
         Claim(
             "Figure 7", "blind noise brings nothing", f"{_gain(found, blind).percent('+')} % at its best level, "
