@@ -227,7 +227,7 @@ def main() -> None:
     """Run the pairs of method and seed that are missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "records" / "training", help="record folder")
-    parser.add_argument("--seeds", type=int, default=5, help="training seeds")
+    parser.add_argument("--seeds", type=int, default=10, help="training seeds")
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
