@@ -37,17 +37,17 @@ def chosen_pairs(pairs: Sequence[Pair], lambda_primes: Sequence[float], betas: S
 
 
 def surface(
-    accuracy: Sequence[Sequence[float | None]], lambda_primes: Sequence[float], betas: Sequence[float]
+    accuracy: Sequence[Sequence[float | None]], lambda_primes: Sequence[float], betas: Sequence[float], best: Pair
 ) -> Figure:
-    """Accuracy on the validation examples over the grid; None, outside the domain, is left white."""
+    """Accuracy on the validation examples over the grid with a ring at ``best``; None, outside the domain, is white."""
     figure = Figure(figsize=(5.6, 4.0), layout="constrained")
     panel = figure.subplots()
     heights = np.ma.masked_invalid(np.array(accuracy, dtype=np.float64))
     shown = panel.imshow(heights, origin="lower", aspect="auto", cmap="cividis")
     panel.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
     panel.set_yticks(range(len(lambda_primes)), [f"{lam:g}" for lam in lambda_primes])
-    row, column = np.unravel_index(int(heights.argmax()), heights.shape)
-    panel.scatter(column, row, marker="o", s=120, facecolors="none", edgecolors=_RED, linewidths=2.5)
+    place = betas.index(best[1]), lambda_primes.index(best[0])
+    panel.scatter(*place, marker="o", s=120, facecolors="none", edgecolors=_RED, linewidths=2.5)
     panel.set_xlabel("β [1 / weight]")
     panel.set_ylabel("λ'")
     figure.colorbar(shown, ax=panel, format=PercentFormatter(1.0, decimals=0), label="validation accuracy")

@@ -82,6 +82,10 @@ class Named:
             part.write_text(json.dumps(tables, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def _there(table: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (table or {}).items() if value is not None}
+
+
 def _with_infinities(tables: dict[str, Any]) -> dict[str, Any]:
     """What JSON could not say is back: no noise is an infinite WNR, what does not exist is NaN."""
 
@@ -95,7 +99,7 @@ def _with_infinities(tables: dict[str, Any]) -> dict[str, Any]:
         **tables,
         "whole": noise(tables["whole"]),
         "tensors": {name: noise(table) for name, table in tables["tensors"].items()},
-        "shape": _YOUNGER | tables["shape"] if tables["shape"] else None,
+        "shape": _YOUNGER | measured if (measured := _there(tables["shape"])) else None,
         "checks": [noise(check) for check in checked],
         "accuracy": accuracy,
     }

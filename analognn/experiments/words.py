@@ -28,5 +28,5 @@ def knows(entry: Entry) -> str:
 def wnr_text(entry: Entry) -> str:
     """The effective WNR [dB]: a number, "inf" without noise, "lost" where nothing ever arrived."""
     if entry.wnr_db is not None:
-        return f"{entry.wnr_db:.1f}"
+        return f"{entry.wnr_db:z.1f}"
     return "lost" if entry.outage == 1 else "inf"

@@ -45,6 +45,7 @@ def certificates(folder: Path) -> Iterator[Block]:
             ("property", "measured", "AWGN", "bound", "within"),
             tuple(rows),
             numbers=4,
+            folded=True,
         )
 
 
@@ -65,7 +66,7 @@ def surfaces(folder: Path) -> Iterator[Block]:
                 f"{found['medium']} {found['point']}, draw {found['seed']}: accuracy on {found['labelled']} validation "
                 "examples; the ring is the pair that was chosen."
             )
-            picture = plots_search.surface(found["accuracy"], found["lambda_primes"], found["betas"])
+            picture = plots_search.surface(*(found[key] for key in ("accuracy", "lambda_primes", "betas", "best")))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no surface: {error!r}. Remove it.") from None
         drawn.append(figure(picture, alt=caption, caption=caption))

@@ -60,13 +60,14 @@ def noise(run: Run) -> Iterator[Block]:
     yield (
         "What arrived against what was sent, over all weights at once: r = gain · w + offset + z. AWGN has gain 1, "
         "excess kurtosis 0, and noise that does not follow |w|; the third column names what differs from that by more "
-        "than its 95 % interval over the draws; one test in twenty does so by chance."
+        "than its 95 % interval over the draws; one test in twenty does so by chance. The last is the noise variance "
+        "that the receiver was told, over the one that was measured."
     )
     yield Table(
         "Effective noise",
         (
             "medium", "point", "unlike AWGN in", "WNR dB", "gain", "kurtosis", "KS", "corr |z|, |w|",
-            "variance told / measured",
+            "told / measured",
         ),
         tuple(
             (medium, point_text(json.loads(point)), *_noise_row(list(found.values())))
@@ -85,7 +86,7 @@ def _noise_row(draws: list[Record]) -> tuple[str, ...]:
     unlike = {"gain": 1.0, "excess_kurtosis": 0.0, "magnitude_corr": 0.0}
     names = {"excess_kurtosis": "kurtosis", "magnitude_corr": "|w|"}
     told = [names.get(name, name) for name, value in unlike.items() if not _covers(found[name], value)]
-    cells = [f"{found['wnr_db'].mean:.1f}"] + [_plain(a) for name, a in found.items() if name != "wnr_db"]
+    cells = [f"{found['wnr_db'].mean:z.1f}"] + [_plain(a) for name, a in found.items() if name != "wnr_db"]
     return (", ".join(told) or "nothing", *cells, f"{statistics.fmean(ratios):.2f}" if ratios else "-")
 
 
