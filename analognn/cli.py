@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analognn import __version__, progress
+from analognn.cli_bench import bench, leaderboard
 from analognn.cli_channel import show_channel
 from analognn.cli_feel import feel, results_table
 from analognn.cli_options import run_options
@@ -39,6 +39,8 @@ def main() -> None:
 main.add_command(theory)
 main.add_command(train)
 main.add_command(feel)
+main.add_command(bench)
+main.add_command(leaderboard)
 main.add_command(report)
 
 
@@ -252,14 +254,13 @@ def _run(
 
 def _axis(text: str) -> list[str]:
     """``key=[1, 2]`` -> ["key=1", "key=2"]."""
+    from analognn.experiments.parsing import toml_value
+
     key, _, values = text.partition("=")
-    try:
-        parsed = tomllib.loads(f"value = {values}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = None
+    parsed = toml_value(values, otherwise=None)
     if not key or not isinstance(parsed, list) or not parsed:
         raise ValueError(f"`--over` needs KEY=[V, ...] with one value at least, as TOML; got {text!r}.")
-    return [f"{key}={json.dumps(value)}" for value in parsed]
+    return [f"{key}={json.dumps(value, default=str)}" for value in parsed]
 
 
 def _results_table(summary: Summary) -> Table:
