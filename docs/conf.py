@@ -1,10 +1,12 @@
-"""How Sphinx builds these pages; `make docs` runs it. Nothing is fetched: no network is needed to build or to read them."""
+"""How Sphinx builds these pages; `make docs` runs it. Nothing is fetched: building and reading need no network."""
 
+import doctest
+import re
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_ext"))
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests" / "plugins" / "laplace")]
 
 from analognn import __version__  # noqa: E402
 
@@ -33,6 +35,13 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
 doctest_test_doctest_blocks = ""  # those in docstrings are pytest's
+doctest_default_flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+doctest_global_setup = """
+import os, tempfile
+_back, _here = os.getcwd(), tempfile.TemporaryDirectory()  # what a page writes goes there
+os.chdir(_here.name)
+"""
+doctest_global_cleanup = "os.chdir(_back); _here.cleanup()"
 
 # Every name in a docstring must lead somewhere, but for those of other projects: their pages are not here, and asking
 # for them (intersphinx) would need a network. Some come without their module; Job and the like are type variables.
@@ -49,3 +58,12 @@ html_math_renderer = "mathml"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
 html_copy_source = False
+
+
+def setup(app):
+    app.connect("include-read", with_downloads)
+
+
+def with_downloads(app, path, docname, content):
+    """Links of the README to reports beside it, which are no pages here, offer the file."""
+    content[0] = re.sub(r"(?<!!)\[([^]]+)\]\((benchmarks/[^)]+)\)", r"{download}`\1 </../\2>`", content[0])
