@@ -43,6 +43,8 @@ def test_the_wheel_holds_what_the_default_run_needs(wheel):
     for wanted in (
         "assets/mnist_resnet8.safetensors",
         "experiments/scenarios/default.toml",
+        "suite/controls.toml",
+        "suite/tiny/inference.toml",
         "py.typed",
         "channels/py.typed",
     ):

@@ -152,5 +152,5 @@ def test_labels_coded_otherwise_and_a_foreign_tokenizer_are_refused(folder: Path
 
 def test_without_transformers_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(ValueError, match=r"pip install 'analognn\[transformers\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'analognn\[transformers\]'"):
         models.load("hf:bert", data_dir=folder)

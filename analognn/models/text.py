@@ -159,7 +159,9 @@ def _transformers(name: str) -> Any:
         with torch.random.fork_rng(devices=[]):
             import transformers
     except ModuleNotFoundError:
-        raise ValueError(f"`{name}` needs transformers: pip install 'analognn[transformers]'.") from None
+        raise ModuleNotFoundError(
+            f"`{name}` needs transformers: pip install 'analognn[transformers]'.", name="transformers"
+        ) from None
     return transformers
 
 

@@ -2,7 +2,7 @@
 
     OUT/PART/        the run folder of each part (for `theory` claims.json, for `speed` timings.json)
     OUT/bench.json   part -> outcome, seconds, fingerprints; versions
-    OUT/SCORES.md    every receiver on every medium: gains, area, cost
+    OUT/SCORES.md    every receiver on every medium: gains, area, cost; accuracy by point; the other parts
 
 A part whose data, weights or libraries are not there is skipped, and says so.
 """
@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +24,11 @@ from analognn.experiments.feel import FeelScenario, FeelStore, feel
 from analognn.experiments.trial import prepare
 from analognn.files import replacing
 from analognn.progress import Report
-from analognn.suite.board import leaderboard, markdown, published
+from analognn.suite.board import markdown
 from analognn.suite.controls import violations
+from analognn.suite.pages import CLAIMS, TIMINGS, page
 from analognn.suite.speed import timings
-from analognn.suite.tiers import PARTS, Part
+from analognn.suite.tiers import Part
 from analognn.theory.claims import claims
 
 FILE = "bench.json"
@@ -94,7 +95,7 @@ def bench(parts: Sequence[Part], place: Place, *, told: Callable[[Outcome], None
     """Play ``parts`` and write ``bench.json`` and ``SCORES.md``.
 
     Args:
-        parts: from :func:`analognn.suite.tiers`.
+        parts: from :func:`analognn.suite.tiers.parts`.
         place: where.
         told: called as parts end.
 
@@ -126,13 +127,15 @@ def _play(part: Part, place: Place, told: Report) -> Iterator[str]:
     scenario, folder = part.scenario, place.out / part.name
     options: dict[str, Any] = {"data_dir": place.data_dir, "device": place.device, "workers": place.workers}
     if scenario is None:
-        _keep(folder / "claims.json", [asdict(claim) for claim in claims()])
+        _keep(folder / CLAIMS, [asdict(claim) for claim in claims()])
+        told(1, 1)
     elif isinstance(scenario, FeelScenario):
         yield from feel(scenario, folder, **options, progress=lambda _row, done, total: told(done, total)).failures
     elif part.name == "speed":
         workspace = prepare(scenario, data_dir=place.data_dir, device=place.device)
         found = [{**asdict(each), "per_million": each.seconds_per_million} for each in timings(workspace, scenario)]
-        _keep(folder / "timings.json", {"timings": found, "versions": compat.versions()})
+        _keep(folder / TIMINGS, {"timings": found, "versions": compat.versions()})
+        told(1, 1)
     else:
         yield from run(scenario, folder, **options, progress=told).failures
         yield from violations(Store(folder).records())
@@ -146,15 +149,12 @@ def _fingerprints(folder: Path) -> tuple[str, ...]:
 
 
 def _write(out: Path, outcomes: Sequence[Outcome]) -> None:
-    """The scores of all parts that lie there; outcomes of parts that were not played now stay as they are."""
+    """The scores of all parts that lie there. Outcomes of parts that were not played now stay as they are."""
     found = json.loads((out / FILE).read_text(encoding="utf-8"))["parts"] if (out / FILE).is_file() else []
     by_part = {each["part"]: each for each in [*found, *map(asdict, outcomes)]}
     _keep(out / FILE, {"parts": list(by_part.values()), "versions": compat.versions()})
-    folders = [out / name for name in PARTS if name != "controls" and Store.is_in(out / name)]
-    if folders:
-        page = replace(leaderboard([published(folder) for folder in folders], separate=True), title="Scores")
-        with replacing(out / "SCORES.md") as part:
-            part.write_text(markdown(page), encoding="utf-8")
+    with replacing(out / "SCORES.md") as part:
+        part.write_text(markdown(page(out)), encoding="utf-8")
 
 
 def _keep(path: Path, found: Any) -> None:

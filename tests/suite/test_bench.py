@@ -45,7 +45,7 @@ def files(tmp_path, monkeypatch):
     for name, text in made.items():
         paths[name].write_text(text)
     monkeypatch.setattr(Part, "path", property(lambda part: paths.get(part.name)))
-    for module in ("tiers", "playing"):
+    for module in ("tiers", "pages"):
         monkeypatch.setattr(f"analognn.suite.{module}.PARTS", dict.fromkeys([*made, "theory"], ""))
     return paths
 
@@ -66,6 +66,9 @@ def test_a_tier_runs_skips_what_lacks_data_and_scores_the_rest(files, tmp_path):
     assert "ANALOGNN_DATA or --data DIR" in skipped[0]
     scores = (tmp_path / "out" / "SCORES.md").read_text()
     assert scores.index("| ml | none |") < scores.index("| protect | side-information | 15.8 kbit |")
+    assert "| awgn | wnr_db=-6 |" in scores
+    assert "| Theorem 3, (18) |" in scores
+    assert "| receiver | protect |" in scores
     assert json.loads((tmp_path / "out" / "theory" / "claims.json").read_text())
     timed = json.loads((tmp_path / "out" / "speed" / "timings.json").read_text())["timings"]
     assert {each["name"] for each in timed} == {"awgn", "ml", "protect"}
