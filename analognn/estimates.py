@@ -41,14 +41,23 @@ class Estimate:
         """The larger distance from the mean to an end of the interval; None without one."""
         return None if self.low is None or self.high is None else max(self.high - self.mean, self.mean - self.low)
 
+    def text(self, sign: str = "", *, digits: int = 1) -> str:
+        """The mean and, where there is one, the half-width; ``sign`` "+" for differences.
+
+        >>> Estimate(2.5, 2.0, 3.25).text(), Estimate(2.5, None, None).text("+", digits=2)
+        ('2.5 ± 0.8', '+2.50')
+        """
+        half = "" if self.half_width is None else f" ± {self.half_width:.{digits}f}"
+        return f"{self.mean:{sign}.{digits}f}{half}"
+
     def percent(self, sign: str = "") -> str:
-        """The mean of shares as text in percent with half the interval's width; ``sign`` "+" for differences.
+        """The same of shares, in percent.
 
         >>> Estimate(0.25, 0.2, 0.3).percent("+")
         '+25.0 ± 5.0'
         """
-        half = f" ± {100 * (self.high - self.mean):.1f}" if self.high is not None else ""
-        return f"{100 * self.mean:{sign}.1f}{half}"
+        ends = (None if end is None else 100 * end for end in (self.low, self.high))
+        return Estimate(100 * self.mean, *ends).text(sign)
 
 
 def estimate(values: Sequence[float]) -> Estimate:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analognn import compat, plots, progress
-from analognn.estimates import Estimate, estimate
+from analognn.estimates import estimate
 from analognn.experiments import Record, Scenario, Store, run
 from analognn.experiments.gains import Gain, area, curves, gains
 from analognn.files import replacing
@@ -76,15 +76,11 @@ def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence
 def _gain(gain: Gain) -> str:
     if gain.over_ml_db is None:
         return "not reached" if gain.crossing_db is None else "-"
-    return ("≥ " if gain.at_least else "") + _db(gain.over_ml_db, "+")
+    return ("≥ " if gain.at_least else "") + gain.over_ml_db.text("+")
 
 
 def _crossing(gain: Gain) -> str:
-    return "more than the sweep holds" if gain.crossing_db is None else f"{_db(gain.crossing_db)} dB"
-
-
-def _db(value: Estimate, sign: str = "") -> str:
-    return f"{value.mean:{sign}.1f}" + ("" if value.low is None else f" ± {value.mean - value.low:.1f}")
+    return "more than the sweep holds" if gain.crossing_db is None else f"{gain.crossing_db.text()} dB"
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from analognn import compat, plots_feel, progress
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, feel, summarise_feel
-from analognn.experiments.feel.gains import Crossing, accuracy_curves, crossing, in_db
+from analognn.experiments.feel.gains import Crossing, accuracy_curves, crossing
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished, last
 from analognn.files import replacing
@@ -149,7 +149,7 @@ def _source_of_the_gain(at: Mapping[str, Crossings]) -> Iterator[str]:
 
 def _coded(found: Mapping[str, Crossing]) -> Iterator[str]:
     """What contamination does, in words."""
-    searched, recalibrated = (in_db(found[label].gain(found["ml"]), "+") for label in ("mmsepb", "recalibrated"))
+    searched, recalibrated = (found[label].gain(found["ml"]).text("+") for label in ("mmsepb", "recalibrated"))
     yield from (
         f"At {TARGETS[0]:.0%} under the rules of the code, MMSEpb gains {searched} dB over ML; a plain sum with batch",
         f"norms measured anew on 100 images gains {recalibrated} dB without any denoiser. Noise in a running variance",
@@ -164,7 +164,7 @@ def _written(found: Mapping[str, Crossing]) -> Iterator[str]:
     gain = found["mmsepb-as-written"].gain(found["ml"])
     gained, lost = gain.low is not None and gain.low > 0, gain.high is not None and gain.high < 0
     verdict = "is a gain as well" if gained else "loses against ML" if lost else "is no gain that can be told from 0"
-    yield f"Under the rules of the text, with nothing contaminated, the same search {verdict}: {in_db(gain, '+')} dB."
+    yield f"Under the rules of the text, with nothing contaminated, the same search {verdict}: {gain.text('+')} dB."
 
 
 def _receivers(summary: FeelSummary, at: Crossings) -> Iterator[str]:

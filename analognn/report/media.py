@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from analognn import plots_search
 from analognn.estimates import Estimate, estimate
-from analognn.experiments import Record, Scenario, Summary, summarise
+from analognn.experiments import Record, Scenario, Summary, stopping, summarise
 from analognn.experiments.reading import Kept
 from analognn.experiments.trial import CLEAN, receptions
 from analognn.experiments.words import point_text
@@ -38,7 +38,8 @@ class Run:
     @classmethod
     def of(cls, kept: Kept[Scenario, Record]) -> Run:
         """Summarised and sorted."""
-        order = {(r.medium, r.point, r.seed): index for index, r in enumerate(receptions(kept.scenario))}
+        asked = receptions(kept.scenario, stopping.draws(kept.scenario, kept.rows))
+        order = {(r.medium, r.point, r.seed): index for index, r in enumerate(asked)}
         trials = [record for record in kept.rows if record.medium != CLEAN]
         trials.sort(key=lambda record: order[record.medium, record.point, record.seed])
         return cls(kept, summarise(kept), tuple(trials))
@@ -86,17 +87,13 @@ def _noise_row(draws: list[Record]) -> tuple[str, ...]:
     unlike = {"gain": 1.0, "excess_kurtosis": 0.0, "magnitude_corr": 0.0}
     names = {"excess_kurtosis": "kurtosis", "magnitude_corr": "|w|"}
     told = [names.get(name, name) for name, value in unlike.items() if not _covers(found[name], value)]
-    cells = [f"{found['wnr_db'].mean:z.1f}"] + [_plain(a) for name, a in found.items() if name != "wnr_db"]
+    cells = [f"{found['wnr_db'].mean:z.1f}"] + [a.text(digits=3) for name, a in found.items() if name != "wnr_db"]
     return (", ".join(told) or "nothing", *cells, f"{statistics.fmean(ratios):.2f}" if ratios else "-")
 
 
 def _covers(a: Estimate, value: float) -> bool:
     """Of one draw nothing can be told."""
     return a.low is None or a.high is None or a.low <= value <= a.high
-
-
-def _plain(a: Estimate) -> str:
-    return f"{a.mean:.3f}" + (f" ± {a.high - a.mean:.3f}" if a.high is not None else "")
 
 
 def pairs(run: Run) -> Iterator[Block]:

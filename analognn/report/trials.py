@@ -9,8 +9,7 @@ from dataclasses import replace
 from matplotlib.figure import Figure
 
 from analognn import plots
-from analognn.estimates import Estimate
-from analognn.experiments import Entry, Summary
+from analognn.experiments import Entry, Summary, stopping
 from analognn.experiments.gains import BASELINE, Gain, gains
 from analognn.experiments.trial import denoisers, receptions
 from analognn.experiments.words import knows, point_text, wnr_text
@@ -45,14 +44,16 @@ def part(run: Run, title: str) -> Part:
 def _summary(run: Run) -> Iterator[Block]:
     scenario, summary = run.scenario, run.summary
     points = sum(len(list(medium.points())) for medium in scenario.media.values())
-    expected = sum(len(denoisers(scenario, reception)) for reception in receptions(scenario))
+    drawn = stopping.draws(scenario, run.kept.rows)
+    expected = sum(len(denoisers(scenario, reception)) for reception in receptions(scenario, drawn))
+    seeds = " to ".join(str(number) for number in dict.fromkeys((min(drawn.values()), max(drawn.values()))))
     clean = f"{100 * summary.clean:.2f} %" if summary.clean is not None else "not yet known"
     examples = max((record.total for record in run.kept.rows), default=0)
     if scenario.summary:
         yield scenario.summary
     yield (
         f"The weights of {scenario.model} went through {count(len(scenario.media), 'medium', 'media')} at "
-        f"{count(points, 'point')}, with {count(scenario.seeds, 'independent noise draw')} at each, and "
+        f"{count(points, 'point')}, with {seeds} independent noise draws at each, and "
         f"{count(len(scenario.denoiser.names), 'receiver')} put the model back together. Accuracy is on "
         f"{examples:,} test examples; without noise it is {clean}. {len(run.kept.rows):,} of {expected:,} trials are "
         "done."
@@ -163,14 +164,9 @@ def _gains(run: Run) -> Iterator[Block]:
 
 def _gain(gain: Gain) -> tuple[str, str]:
     """WNR that the target needs and how much less than ML's."""
-    needs = _db(gain.crossing_db, "≤ " if gain.at_least else "") if gain.crossing_db else "not reached"
-    over = _db(gain.over_ml_db, "≥ " if gain.at_least else "", "+") if gain.over_ml_db else "not known"
+    needs = ("≤ " if gain.at_least else "") + gain.crossing_db.text() if gain.crossing_db else "not reached"
+    over = ("≥ " if gain.at_least else "") + gain.over_ml_db.text("+") if gain.over_ml_db else "not known"
     return needs, "" if gain.denoiser == BASELINE else over
-
-
-def _db(a: Estimate, bound: str, sign: str = "") -> str:
-    half = f" ± {a.high - a.mean:.1f}" if a.high is not None else ""
-    return f"{bound}{a.mean:{sign}.1f}{half}"
 
 
 def _by_medium(entries: Sequence[Entry]) -> Iterator[tuple[str, list[Entry]]]:

@@ -21,7 +21,7 @@ from recipes import TIERS, Recipe
 
 from analognn import progress
 from analognn.denoise import Prior
-from analognn.estimates import Estimate, estimate
+from analognn.estimates import Estimate, bootstrap, estimate
 from analognn.experiments import Record, Store
 from analognn.experiments.gains import Curve, Gain, crossing_db, curves, gains
 from analognn.files import replacing
@@ -111,19 +111,17 @@ def _difference(records: list[Record], name: str, audited: list[Record], target:
         (crossing_db(base[draw], target), crossing_db(curve, target)) for draw, curve in own.items() if draw in base
     ]
     reached = [theirs - ours for theirs, ours in found if theirs is not None and ours is not None]
-    return estimate(reached) if reached and len(reached) == len(own) else None
+    return bootstrap(reached) if reached and len(reached) == len(own) else None
 
 
 def _gain(gain: Gain) -> str:
     if gain.over_ml_db is None:
-        return "not reached"
+        return "not reached" if gain.crossing_db is None else "-"
     return ("≥ " if gain.at_least else "") + _db(gain.over_ml_db, "+")
 
 
 def _db(value: Estimate | None, sign: str = "") -> str:
-    if value is None:
-        return "-"
-    return f"{value.mean:{sign}.2f}" + ("" if value.low is None else f" ± {value.mean - value.low:.2f}")
+    return "-" if value is None else value.text(sign, digits=2)
 
 
 def panels(models: dict[str, Runs]) -> dict[tuple[str, str], dict[str, dict[int, object]]]:

@@ -31,17 +31,19 @@ def write(figure: Figure, path: Path) -> None:
 def figure8(
     panels: Mapping[tuple[str, str], Mapping[str, Mapping[int, Curve]]], targets: Mapping[str, float]
 ) -> Figure:
-    """Accuracy against the effective WNR: a row a model, a column a preset; mean, and one standard deviation shaded.
+    """Accuracy against the effective WNR, three panels a row: mean, and one standard deviation shaded.
 
     Args:
         panels: (model, preset) -> receiver -> draw -> curve.
         targets: model -> accuracy at which the gain is read.
     """
-    rows, columns = (list(dict.fromkeys(key[place] for key in panels)) for place in (0, 1))
-    figure = Figure(figsize=(1 + 4.2 * len(columns), 1.3 + 3.3 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), len(columns), sharex="row", sharey=True, squeeze=False)
-    for (model, preset), receivers in panels.items():
-        panel = axes[rows.index(model), columns.index(preset)]
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(1 + 4.2 * columns, 1.3 + 3.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for panel in axes.flat[len(panels) :]:
+        panel.set_axis_off()
+    for panel, ((model, preset), receivers) in zip(axes.flat, panels.items(), strict=False):
         for name, draws in receivers.items():
             _band(panel, name, draws)
         panel.axhline(targets[model], color="0.6", linestyle=":", linewidth=1)

@@ -96,7 +96,7 @@ def _full(name: str, paper: str, wnr_db: tuple[float, ...], surface_db: float, g
 
 def _minilm(test_examples: int, coarse: Grid, fine: Grid, **changes: Any) -> Recipe:
     recipe = Recipe(
-        "sst2-minilm", (7.0, 9.0, 11.0), 9.0, coarse, fine, test_examples, "BERT",
+        "sst2-minilm", (5.0, 7.0, 9.0, 11.0), 9.0, coarse, fine, test_examples, "BERT",
         held_out=True, choose_from="validation", augmentation="none", target=0.75,
     )  # fmt: skip
     return replace(recipe, **changes)
@@ -133,6 +133,6 @@ TIERS: dict[str, tuple[Recipe, ...]] = {
         _full("resnet34", "ResNet34", steps(-10, -5, 1), -7.0),
         _full("resnet18", "ResNet18", steps(-8, -3, 1), -5.0),
         _full("shufflenetv2", "ShuffleNetV2", steps(-4, 2, 1), -1.0, _SHUFFLENET),
-        _minilm(1821, _BERT, _BERT, wnr_db=steps(6, 12, 1)),
+        _minilm(1821, _BERT, _BERT, wnr_db=steps(4, 12, 1)),
     ),
 }  # fmt: skip

@@ -155,9 +155,7 @@ def _gains(records: Sequence[Record], networks: Sequence[str]) -> Iterator[str]:
 def _db(gain: Gain) -> str:
     if gain.over_ml_db is None:
         return "not reached" if gain.crossing_db is None else "-"
-    value = gain.over_ml_db
-    half = "" if value.high is None or value.high == value.mean else f" ± {value.high - value.mean:.1f}"
-    return ("≥ " if gain.at_least else "") + f"{value.mean:+.1f}{half}"
+    return ("≥ " if gain.at_least else "") + gain.over_ml_db.text("+")
 
 
 def _accuracies(

@@ -44,7 +44,7 @@ class Crossing:
     def text(self) -> str:
         """The mean in dB, with "<=" or ">=" where it is a bound."""
         sign = "<= " if self.below > self.above else ">= " if self.above else ""
-        return sign + in_db(self.mean)
+        return sign + self.mean.text()
 
     def gain(self, other: Crossing) -> Estimate:
         """How much less this one needs than ``other`` [dB], paired."""
@@ -55,7 +55,7 @@ class Crossing:
         too_small = self.below + other.above > self.above + other.below
         too_large = self.below + other.above < self.above + other.below
         sign = ">= " if too_small else "<= " if too_large else ""
-        return sign + in_db(self.gain(other), "+")
+        return sign + self.gain(other).text("+")
 
 
 def accuracy_curves(store: FeelStore, key: str = "wnr_db") -> Curves:
@@ -85,9 +85,3 @@ def crossing(curves: dict[int, Curve], target: float) -> Crossing:
         below=sum(x is not None and x <= curves[seed][0][0] for seed, x in found.items()),
         above=sum(x is None for x in found.values()),
     )
-
-
-def in_db(a: Estimate, sign: str = "") -> str:
-    """As "-12.3 ± 0.4"."""
-    half = f" ± {a.high - a.mean:.1f}" if a.high is not None else ""
-    return f"{a.mean:{sign}.1f}{half}"

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from analognn.estimates import Estimate, estimate
+from analognn.estimates import estimate
 from analognn.progress import Report, counted
 from analognn.seeds import seeded
 from analognn.training.bam import Bam
@@ -146,11 +146,6 @@ def _first(errors: Sequence[float], target: float) -> float:
     return next((k + 1.0 for k, error in enumerate(errors) if error <= target), len(errors) + 1.0)
 
 
-def _pm(found: Estimate, digits: int = 1) -> str:
-    half = "" if found.high is None else f" ± {found.high - found.mean:.{digits}f}"
-    return f"{found.mean:.{digits}f}{half}"
-
-
 def _claims(found: Sequence[_Run]) -> tuple[Claim, ...]:
     reached = {
         label: estimate([_first(one.errors[label], one.errors["binary"][-1]) for one in found]) for label in MACHINES
@@ -168,20 +163,20 @@ def _claims(found: Sequence[_Run]) -> tuple[Claim, ...]:
         ),
         Claim(
             "section 1.2", "almost immediate convergence, a small number of updates",
-            f"{_pm(steps[0])} updates with {SIZES[0]} units, {_pm(steps[1])} with {SIZES[-1]} (at most "
+            f"{steps[0].text()} updates with {SIZES[0]} units, {steps[1].text()} with {SIZES[-1]} (at most "
             f"{max(one.largest for one in found)}): they grow as n^{growth.mean:.2f}", "reproduced",
         ),
         Claim(
             "section 8", "bipolar coding improves recall",
             "pairs up to which half come back: "
-            + "; ".join(f"{kind} {_pm(value)}" for kind, value in half.items()), "reproduced",
+            + "; ".join(f"{kind} {value.text()}" for kind, value in half.items()), "reproduced",
             "with zero thresholds; binary storage makes no weight negative, so all units go on",
         ),
         Claim(
             "Figure 11", "learning converges in 25 iterations with bipolar, in 500 with binary units",
-            f"the error of {ITERATIONS} binary iterations after {_pm(reached['bipolar'])} bipolar ones, and after "
-            f"{_pm(reached[control])} binary ones of 16 times the rate; errors at the end: "
-            + ", ".join(f"{label} {_pm(value)}" for label, value in last.items()), "partly",
+            f"the error of {ITERATIONS} binary iterations after {reached['bipolar'].text()} bipolar ones, and after "
+            f"{reached[control].text()} binary ones of 16 times the rate; errors at the end: "
+            + ", ".join(f"{label} {value.text()}" for label, value in last.items()), "partly",
             "an equal rate is not an equal step: in binary units the bipolar step is 16 times as long",
         ),
     )  # fmt: skip

@@ -124,7 +124,7 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
         Claim(
             "Theorem 8", "contrastive divergence is generalised EM",
             f"grad ln p(v) = grad Q to {max(each.surrogate for each in checked):.0e}; the expected step of CD-1 has a "
-            f"cosine of {_pm(cosine)} with it", "partly",
+            f"cosine of {cosine.text(digits=2)} with it", "partly",
             "true of the exact difference (172); CD-k with finite k follows another vector",
         ),
         Claim(
@@ -168,10 +168,6 @@ def _verdict(gain: Estimate) -> Verdict:
 
 def _std(setting: Setting) -> float:
     return math.sqrt(setting.noise.variance) if setting.noise else 0.0
-
-
-def _pm(found: Estimate) -> str:
-    return f"{found.mean:.2f}" + ("" if found.high is None else f" ± {found.high - found.mean:.2f}")
 
 
 STUDY = Study(

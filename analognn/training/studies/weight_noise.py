@@ -87,11 +87,6 @@ def _distance_panel(found: Sequence[Run]) -> Panel:
     )
 
 
-def _pm(found: Estimate, digits: int = 2) -> str:
-    half = "" if found.high is None else f" ± {found.high - found.mean:.{digits}f}"
-    return f"{found.mean:.{digits}f}{half}"
-
-
 def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
     def ratio(name: str, eta: float) -> Estimate:
         return estimate([one.fixed[name].ratios()[ETAS.index(eta)] for one in found])
@@ -100,7 +95,7 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
         at = ETAS.index(small)
         runs = [one.fixed[name] for one in found]
         off = estimate([each.ratios()[at] - each.predicted()[at] for each in runs])
-        return f"{estimate([each.predicted()[at] for each in runs]).mean:.2f} (apart by {_pm(off)})"
+        return f"{estimate([each.predicted()[at] for each in runs]).mean:.2f} (apart by {off.text(digits=2)})"
 
     small, large = ETAS[1], ETAS[-1]
     shares = [estimate([one.shares[k] for one in found]) for k in (0, -1)]
@@ -116,32 +111,35 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
         ),
         Claim(
             "answer, second term", "E|grad f . z|^2 = eta E|grad f|^2, the first-order Taylor series being good",
-            f"one linear layer: rise / penalty {_pm(ratio('one linear layer', small))} at eta = {small:g}, "
-            f"{_pm(ratio('one linear layer', large))} at {large:g}; two: {_pm(ratio('two linear layers', small))}, "
-            f"{_pm(ratio('two linear layers', large))}", "reproduced",
+            f"one linear layer: rise / penalty {ratio('one linear layer', small).text(digits=2)} at eta = {small:g}, "
+            f"{ratio('one linear layer', large).text(digits=2)} at {large:g}; two: "
+            f"{ratio('two linear layers', small).text(digits=2)}, "
+            f"{ratio('two linear layers', large).text(digits=2)}", "reproduced",
             "exact for one layer at any eta, where the penalty eta E|x|^2 depends on no weight and regularises nothing",
         ),
         Claim(
             "quoted text", "for small eta noise on the weights is the penalty",
-            f"tanh: rise / penalty {_pm(ratio('tanh', small))} at eta = {small:g}; with eta E[(f - y) tr H] "
+            f"tanh: rise / penalty {ratio('tanh', small).text(digits=2)} at eta = {small:g}; with eta E[(f - y) tr H] "
             f"predicted {predicted('tanh')}", "partly",
             "the dropped term is of the same order in eta: small where the residual or the curvature is",
         ),
         Claim(
-            "the same, ReLU", "likewise", f"rise / penalty {_pm(ratio('ReLU', small))}, though "
+            "the same, ReLU", "likewise", f"rise / penalty {ratio('ReLU', small).text(digits=2)}, though "
             f"H = 0 almost everywhere; by the smoothed ReLU {predicted('ReLU')}",
             "partly", "the kinks are the curvature: with data around them they act at order eta, unseen by autograd",
         ),
         Claim(
             "the same, while training", "no condition on the weights",
-            f"dropped term / penalty {_pm(shares[0])} at the start, {_pm(shares[1], 4)} at the end", "partly",
+            f"dropped term / penalty {shares[0].text(digits=2)} at the start, {shares[1].text(digits=4)} at the end",
+            "partly",
             "holds where the network fits: the residual is then noise, independent of the curvature",
         ),
         Claim(
             "the same, minimisers", "minimising one is minimising the other",
             "E J(w + z), penalty over noise: "
-            + ", ".join(f"{_pm(value)} at eta = {eta:g}" for eta, value in losses.items())
-            + f"; functions apart by {_pm(distances[0])} to {_pm(distances[-1])} of the way from plain training",
+            + ", ".join(f"{value.text(digits=2)} at eta = {eta:g}" for eta, value in losses.items())
+            + f"; functions apart by {distances[0].text(digits=2)} to {distances[-1].text(digits=2)} of the way "
+            "from plain training",
             "partly",
             "the penalty needs no draws, so the same steps get it further down; what is left is of order eta^2",
         ),
