@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
+from analognn.channels.checks import all_finite
 from analognn.files import replacing
 
 
@@ -24,15 +25,24 @@ def load(model: nn.Module, path: Path) -> None:
     Raises:
         ValueError: the file cannot be read or does not fit; the message names the first tensor at fault.
     """
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as a safetensors file: {error}. Replace it.") from error
+    found = read(path)
     if fault := _misfit(model.state_dict(), found):
         raise ValueError(
             f"{path} does not fit {type(model).__name__}: {fault}. Replace the file, or choose the model it is for."
         )
     model.load_state_dict(found, strict=False)
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, LookupError) as error:  # LookupError: a type of number that torch does not have
+        raise ValueError(f"{path} cannot be read as a safetensors file: {error}. Replace it.") from error
 
 
 def save(state: Mapping[str, Tensor], path: Path) -> None:
@@ -70,12 +80,20 @@ def fetch(url: str, path: Path) -> None:
 def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """What keeps ``found`` from filling ``wanted``, or an empty text."""
     for name, tensor in wanted.items():
-        if name not in found:
-            if not name.endswith("num_batches_tracked"):
-                return f"tensor {name!r} is missing"
-        elif found[name].shape != tensor.shape:
-            return f"tensor {name!r} must have shape {list(tensor.shape)}; got {list(found[name].shape)}"
-        elif not found[name].is_floating_point() and tensor.is_floating_point():
-            return f"tensor {name!r} must be floating-point; got {found[name].dtype}"
+        if name in found:
+            if fault := _unlike(tensor, found[name]):
+                return f"tensor {name!r} must {fault}"
+        elif not name.endswith("num_batches_tracked"):
+            return f"tensor {name!r} is missing"
     extra = next((name for name in found if name not in wanted), None)
     return f"tensor {extra!r} is not one of its {len(wanted)}" if extra else ""
+
+
+def _unlike(wanted: Tensor, found: Tensor) -> str:
+    if found.shape != wanted.shape:
+        return f"have shape {list(wanted.shape)}; got {list(found.shape)}"
+    if found.is_complex() or found.is_floating_point() != wanted.is_floating_point():
+        return f"be {'floating-point' if wanted.is_floating_point() else 'of integers'}; got {found.dtype}"
+    if wanted.is_floating_point() and not all_finite(found.to(wanted.dtype)):
+        return f"hold numbers that are finite in {wanted.dtype}; got NaN, infinite or larger ones"
+    return ""

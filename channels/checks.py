@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+MAX_DB = 300.0
+"""Largest level, up and down [dB]: its power ratio and that of its square root are still float32 numbers."""
 
 
 def real(
     owner: str, name: str, value: object, *, ge: float = -math.inf, gt: float = -math.inf, le: float = math.inf
 ) -> None:
     """Raise unless ``value`` is a finite number with ``ge <= value <= le`` and ``value > gt``.
+
+    A ``name`` that ends in "_db" is a level, and held within MAX_DB too.
 
     Raises:
         TypeError: ``value`` is not an int or a float (text, a bool, a tensor).
@@ -26,8 +32,10 @@ def real(
     wanted = " ".join(["a finite number", " and ".join(bounds)]).strip()
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"`{owner}({name}=...)` must be {wanted}; got {value!r} ({type(value).__name__}).")
-    if not math.isfinite(value) or not ge <= value <= le or not value > gt:
+    if not abs(value) <= sys.float_info.max or not ge <= value <= le or not value > gt:
         raise ValueError(f"`{owner}({name}=...)` must be {wanted}; got {value!r}.")
+    if name.endswith("_db") and abs(value) > MAX_DB:
+        raise ValueError(f"`{owner}({name}=...)` must be between -{MAX_DB:g} and {MAX_DB:g} dB; got {value!r}.")
 
 
 def integer(owner: str, name: str, value: object, *, ge: int) -> None:

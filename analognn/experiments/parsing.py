@@ -6,20 +6,26 @@ import difflib
 import hashlib
 import json
 import math
+import re
 import tomllib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import tomli_w
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from analognn.channels import checks
 
+Asked = TypeVar("Asked")
 STRICT = ConfigDict(extra="forbid", strict=True)
 """How pydantic reads a scenario: no unknown key, no number for a text."""
+MAX_ROWS = 1_000_000
+"""Rows of results that one run folder is for."""
+MAX_DEPTH = 16
+"""Tables and lists within each other."""
 
 
 class Recipe(ABC):
@@ -70,7 +76,10 @@ class Recipe(ABC):
         Raises:
             ValueError: no such scenario or file, or an override that does not fit.
         """
-        raw = _parse_toml(cls._source(name).read_text(encoding="utf-8"))
+        try:
+            raw = _parse_toml(cls._source(name).read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is no text in UTF-8: {error}.") from None
         for override in overrides:
             set_key(raw, override)
         return cls.from_dict(raw)
@@ -113,17 +122,25 @@ def set_key(raw: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ValueError(f"`--set` needs KEY=VALUE, for example --set denoiser.kappa=40; got {override!r}.")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     *tables, last = key.strip().split(".")
     target: Any = raw
     for table in tables:
         target = target.setdefault(table, {})
         if not isinstance(target, dict):
             raise ValueError(f"`--set {override}`: {table!r} is a value, not a table.")
-    target[last] = value
+    target[last] = toml_value(text, otherwise=text)
+
+
+def toml_value(text: str, *, otherwise: Any) -> Any:
+    """What ``text`` is as a value of TOML, or ``otherwise`` where it is none.
+
+    >>> toml_value("[1, 2]", otherwise=None), toml_value("ten", otherwise="ten")
+    ([1, 2], 'ten')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # not TOML, a number of thousands of digits; hundreds of brackets
+        return otherwise
 
 
 def medium_table(where: str, table: Any, *, default: str) -> Any:
@@ -147,13 +164,64 @@ def medium_table(where: str, table: Any, *, default: str) -> Any:
     return {"backend": table.get("backend", default), "parameters": parameters}
 
 
-def explain(error: ValidationError, valid: Mapping[str, str]) -> str:
-    """The first finding as one sentence, in the words of the scenario.
+def validated(adapter: TypeAdapter[Asked], tables: Mapping[str, Any], valid: Mapping[str, str]) -> Asked:
+    """The scenario that ``tables`` describe.
 
     Args:
-        error: what pydantic found.
+        adapter: of its class.
+        tables: as TOML or JSON has them, its own part put into the form of the class.
         valid: last part of a key -> the whole of it, for the nearest to an unknown one.
+
+    Raises:
+        ValueError: the first finding as one sentence, in the words of the scenario.
     """
+    _check_plain(tables, "")
+    try:
+        return adapter.validate_json(json.dumps(tables, default=str))
+    except ValidationError as error:
+        raise ValueError(_explained(error, valid)) from None
+
+
+def check_rows(owner: str, rows: int, what: str) -> None:
+    """Raise ``ValueError`` if a scenario asks for more rows than a run folder is for."""
+    if rows > MAX_ROWS:
+        raise ValueError(
+            f"`{owner}` asks for more rows of results ({what}) than the {MAX_ROWS:,} that one run folder is for. Ask "
+            "for fewer, or split it."
+        )
+
+
+def check_name(owner: str, name: str) -> None:
+    """Raise ``ValueError`` if no folder can be called so."""
+    if not 0 < len(name.encode(errors="replace")) <= 200 or name.startswith(".") or re.search(r"[/\\\x00-\x1f]", name):
+        raise ValueError(
+            f"`{owner}(name=...)` must be 1 to 200 bytes without '/', '\\' and control characters that do not begin "
+            f"with '.', because it names the run folder; got {_short(name)}."
+        )
+
+
+def check_label(owner: str, table: str, label: str, *, reserved: str) -> None:
+    """Raise ``ValueError`` if a label cannot stand in names of files and in pictures, or means something else."""
+    if label == reserved or not re.fullmatch(r"[\w.+-]{1,50}", label):
+        raise ValueError(
+            f"`{owner}({table}.LABEL)` must be up to 50 letters, digits, '_', '.', '+' or '-', and not {reserved!r}; "
+            f"got {_short(label)}."
+        )
+
+
+def _check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Raise ``ValueError`` for what TOML may hold and no scenario needs: endless nesting, integers beyond 64 bits."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"The scenario nests tables and lists more than {MAX_DEPTH} deep at {where[:50]!r}.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"`Scenario({where}=...)` must fit into 64 bits; got an integer of {value.bit_length()} bits.")
+    for key, inner in value.items() if isinstance(value, Mapping) else ():
+        _check_plain(inner, f"{where}.{key}".lstrip("."), depth + 1)
+    for inner in value if isinstance(value, (list, tuple)) else ():
+        _check_plain(inner, where, depth + 1)
+
+
+def _explained(error: ValidationError, valid: Mapping[str, str]) -> str:
     first = error.errors(include_url=False)[0]
     keys = [str(part) for part in first["loc"] if part != "parameters"]
     where = ".".join(keys)
@@ -165,11 +233,18 @@ def explain(error: ValidationError, valid: Mapping[str, str]) -> str:
         return f"Unknown key {where!r} in the scenario; valid are {', '.join(sorted(valid.values()))}.{hint}"
     if first["type"] in ("missing", "missing_argument"):
         return f"The scenario lacks the key {where!r}."
-    return f"`Scenario({where}=...)`: {first['msg'].lower()}; got {first['input']!r}."
+    if first["type"] == "json_invalid":
+        return f"The scenario cannot be read: {first['msg']}."
+    return f"`Scenario({where}=...)`: {first['msg'].lower()}; got {_short(first['input'])}."
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: a number may have thousands of digits
         raise ValueError(f"The scenario is not valid TOML: {error}.") from None

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from analognn.channels import checks
-from analognn.experiments.parsing import STRICT, Recipe, explain, medium_table
+from analognn.experiments.parsing import STRICT, Recipe, check_label, check_name, check_rows, medium_table, validated
 
 if TYPE_CHECKING:
     from analognn.receiver import Receiver
 
 Point = dict[str, Any]
 """The swept parameters of a medium at one point: parameter name -> value."""
+CLEAN = "clean"
+"""Label of the medium that changes nothing: the reference row of every run."""
 
 _YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0, "directions": 4}}
 """Table -> key -> default of the keys that came later: at their default they do not count towards the identity, so
@@ -45,6 +47,11 @@ class Medium:
     parameters: dict[str, Any]
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    @property
+    def num_points(self) -> int:
+        """How many points there are."""
+        return math.prod(len(value) for value in self.parameters.values() if isinstance(value, list))
 
     def points(self) -> Iterator[Point]:
         """The swept parameters, point by point; one empty point where nothing is swept."""
@@ -180,7 +187,9 @@ class Scenario(Recipe):
     def __post_init__(self) -> None:
         if not self.media:
             raise ValueError("`Scenario(media=...)` must hold at least one [media.LABEL] table; got none.")
+        check_name("Scenario", self.name)
         for label, medium in self.media.items():
+            check_label("Scenario", "media", label, reserved=CLEAN)
             for key, value in medium.parameters.items():
                 if value == []:
                     raise ValueError(f"`Scenario(media.{label}.{key}=...)` must hold at least one value; got none.")
@@ -191,6 +200,9 @@ class Scenario(Recipe):
             checks.integer("Scenario", "stop.max_seeds", self.stop.max_seeds, ge=self.seeds)
             if self.stop.score == "gain_over_ml" and "ml" not in self.denoiser.names:
                 raise ValueError("`Scenario(stop.score='gain_over_ml')` needs 'ml' among denoiser.names.")
+        draws = self.stop.max_seeds if self.stop else self.seeds
+        trials = draws * len(self.denoiser.names) * sum(medium.num_points for medium in self.media.values())
+        check_rows("Scenario", trials, "draws x points x receivers")
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Scenario:
@@ -203,10 +215,7 @@ class Scenario(Recipe):
         if isinstance(tables.get("media"), Mapping):
             media = tables["media"].items()
             tables["media"] = {label: medium_table(f"media.{label}", table, default=label) for label, table in media}
-        try:
-            return _adapter().validate_json(json.dumps(tables, default=str))
-        except ValidationError as error:
-            raise ValueError(explain(error, _keys())) from None
+        return validated(_adapter(), tables, _keys())
 
     def to_dict(self) -> dict[str, Any]:
         """Nested tables that :meth:`from_dict` reads back."""

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from analognn import checkpoints
@@ -55,12 +53,9 @@ class State:
         Raises:
             ValueError: the file cannot be read, or is not one of these.
         """
-        try:
-            found = load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{path} cannot be read as a safetensors file: {error}. Start the run anew.") from error
-        if _COUNTS not in found:
-            raise ValueError(f"{path} is no state of a federated training: it has no tensor {_COUNTS!r}.")
+        found = checkpoints.read(path)
+        if _COUNTS not in found or found[_COUNTS].shape != (2,) or found[_COUNTS].dtype != torch.int64:
+            raise ValueError(f"{path} is no state of a federated training: it has no tensor {_COUNTS!r} of 2 counts.")
         round, diverged = found.pop(_COUNTS).tolist()
         return cls(round, _below(_MODEL, found, device), _below(_MEMORY, found, device), bool(diverged))
 

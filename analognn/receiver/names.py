@@ -9,11 +9,11 @@ through the entry-point group ``analognn.receivers``: a denoiser or a :class:`St
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 from typing import Any
 
 from analognn.channels import checks
 from analognn.denoise import DENOISERS
+from analognn.plugins import entry_points
 from analognn.receiver.analytic import CorrectVariance, Project, Protect
 from analognn.receiver.calibrated import CorrectOffset, DenoiseState
 from analognn.receiver.chain import Receiver

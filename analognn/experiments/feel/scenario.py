@@ -17,17 +17,15 @@ federation = {clip_norm = 1.0}     # what is different for the devices that it s
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 
 from analognn import multiple_access
 from analognn.channels import MultipleAccess, checks
-from analognn.experiments.parsing import STRICT, Recipe, explain, medium_table
+from analognn.experiments.parsing import STRICT, Recipe, check_label, check_name, check_rows, medium_table, validated
 from analognn.experiments.scenario import Medium, Point
 from analognn.federated import PRESETS, BaseStation, Federation, Rules, make_plan
 
@@ -114,15 +112,20 @@ class FeelScenario(Recipe):
         checks.integer("FeelScenario", "seeds", self.seeds, ge=1)
         checks.integer("FeelScenario", "seed", self.seed, ge=0)
         checks.integer("FeelScenario", "test_examples", self.test_examples, ge=0)
+        check_name("FeelScenario", self.name)
         if not self.station:
             raise ValueError("`FeelScenario(station=...)` must hold at least one [station.LABEL] table; got none.")
         for key, value in self.uplink.parameters.items():
             if value == []:
                 raise ValueError(f"`FeelScenario(uplink.{key}=...)` must hold at least one value; got none.")
+        rounds = sum(self.served(label).num_rounds for label in self.station)
+        check_rows(
+            "FeelScenario", self.seeds * rounds * self.uplink.num_points, "seeds x points x rounds of each station"
+        )
         for point in self.uplink.points():
             self.medium(point)
         for label, station in self.station.items():
-            _check_label(label)
+            check_label("FeelScenario", "station", label, reserved=NOISELESS)
             station.made()
             self.served(label)
 
@@ -134,10 +137,7 @@ class FeelScenario(Recipe):
             tables["uplink"] = medium_table("uplink", tables["uplink"], default="awgn")
         if isinstance(tables.get("station"), Mapping):
             tables["station"] = {label: Station.of(label, table) for label, table in tables["station"].items()}
-        try:
-            return _adapter().validate_json(json.dumps(tables, default=str))
-        except ValidationError as error:
-            raise ValueError(explain(error, {f.name: f.name for f in dataclasses.fields(cls)})) from None
+        return validated(_adapter(), tables, {f.name: f.name for f in dataclasses.fields(cls)})
 
     def to_dict(self) -> Table:
         """See :meth:`Recipe.to_dict`."""
@@ -172,15 +172,6 @@ class FeelScenario(Recipe):
             TypeError, ValueError: an unknown medium or parameter, or a value outside its bounds.
         """
         return multiple_access.create(self.uplink.backend, **self.uplink.at(point))
-
-
-def _check_label(label: str) -> None:
-    """It names files as well."""
-    if label == NOISELESS or not re.fullmatch(r"[\w.+-]+", label):
-        raise ValueError(
-            f"`FeelScenario(station.LABEL)` must be letters, digits, '_', '.', '+' or '-', and not {NOISELESS!r}; got "
-            f"{label!r}."
-        )
 
 
 def _rules(asked: Any) -> Rules:
