@@ -40,16 +40,27 @@ RELIABLE_MODULES: tuple[type[nn.Module], ...] = (
 )
 
 
-def _of_transformers(cls: type[nn.Module]) -> Path | None:
-    """The path of a module type that Hugging Face's transformers define themselves; it need not be imported to tell.
+_OF_LIBRARIES: Mapping[str, Mapping[str, Path]] = {
+    "transformers": {"Conv1D": "analog"},  # a linear layer with its weight transposed (GPT-2)
+    "timm": {
+        "GlobalResponseNorm": "reliable",
+        **dict.fromkeys(("LayerScale", "LayerScale2d", "ConvNeXtBlock", "Scale", "Affine"), "reliable"),  # of channels
+        **dict.fromkeys(("VisionTransformer", "VisionTransformerDistilled", "Eva"), "analog"),  # tokens and positions
+        "WindowAttention": "analog",  # position biases
+    },
+}
+"""Library -> type -> path of the parameters that modules of this type own themselves."""
 
-    Their Conv1D is a linear layer with its weight transposed (GPT-2); their ...RMSNorm and ...LayerNorm normalise.
+
+def _of_library(cls: type[nn.Module]) -> Path | None:
+    """The path of a module type that another library defines; it need not be imported to tell.
+
+    What is called ...RMSNorm or ...LayerNorm there normalises.
     """
-    if not cls.__module__.startswith("transformers."):
+    library = cls.__module__.partition(".")[0]
+    if library not in _OF_LIBRARIES:
         return None
-    if cls.__name__.endswith(("RMSNorm", "LayerNorm")):
-        return "reliable"
-    return "analog" if cls.__name__ == "Conv1D" else None
+    return "reliable" if cls.__name__.endswith(("RMSNorm", "LayerNorm")) else _OF_LIBRARIES[library].get(cls.__name__)
 
 
 @dataclass(frozen=True)
@@ -267,7 +278,7 @@ def _path_of_owner(name: str, module_name: str, module: nn.Module, rules: Policy
         return "reliable"
     if isinstance(module, ANALOG_MODULES):
         return "analog"
-    if path := _of_transformers(type(module)):
+    if path := _of_library(type(module)):
         return path
     kind = type(module).__name__
     raise ValueError(

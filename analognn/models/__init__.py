@@ -6,7 +6,8 @@ networks with a 3x3 stem of stride 1 and no first pooling, the form the noisy-we
 ``cifar10-crosssim-resnet14`` to ``56`` are those that Sandia's CrossSim simulates on crossbars: 1x1 shortcuts with a
 batch norm (option B). ``sst2-minilm`` is a BERT of six layers; ``hf:FOLDER`` and ``hf:OWNER/NAME`` are any Hugging Face
 classifier of sentences, from a folder or the hub, on SST-2, and ``lm:...`` any causal language model, scored on the
-next tokens of these sentences (:mod:`analognn.models.text`).
+next tokens of these sentences (:mod:`analognn.models.text`). ``timm:NAME`` and ``timm:NAME@DATASET`` are timm's
+networks for an image data set (:mod:`analognn.models.timm_images`).
 
 Weights are safetensors files: shipped in this package, or under ``models/`` in the data folder
 (:func:`analognn.data.root`). Nothing is downloaded unless asked for.
@@ -28,6 +29,7 @@ from analognn.evaluate import Inputs
 from analognn.models.images import ASSETS, IMAGE_MODELS, ImageModel
 from analognn.models.networks import CifarResNet
 from analognn.models.text import TASKS, TEXT_MODELS, TextModel
+from analognn.models.timm_images import TIMM, timm_model
 
 __all__ = ["ASSETS", "CifarResNet", "ImageModel", "ModelSpec", "TextModel", "build", "describe", "load", "spec"]
 
@@ -79,6 +81,8 @@ def spec(name: str) -> ModelSpec:
     """
     if name.startswith(tuple(TASKS)):
         return TextModel.from_name(name)
+    if name.startswith(TIMM):
+        return timm_model(name)
     checks.choice("models", "name", name, _MODELS)
     return _MODELS[name]
 
@@ -103,7 +107,8 @@ def load(name: str, *, data_dir: str | Path | None = None, download: bool = Fals
     """The network called ``name`` with its trained weights, in eval mode, on the CPU.
 
     Args:
-        name: one of :func:`describe`, or ``hf:`` or ``lm:`` and a folder or a name on the Hugging Face hub.
+        name: one of :func:`describe`, ``hf:`` or ``lm:`` and a folder or a name on the Hugging Face hub, or ``timm:``
+            and a name of timm's.
         data_dir: data folder, see :func:`analognn.data.root`; not needed for a shipped model.
         download: fetch missing weights into that folder, where their publisher offers them.
 
