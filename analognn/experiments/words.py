@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from analognn.experiments.scenario import Point
 from analognn.experiments.summary import Entry
 
@@ -17,7 +19,27 @@ def point_text(point: Point) -> str:
     )
 
 
-def knows(entry: Entry) -> str:
+class Informed(Protocol):
+    """An entry or a score: what its receiver used."""
+
+    @property
+    def budget(self) -> str:
+        """The dearest thing it needed."""
+
+    @property
+    def unlabelled(self) -> int:
+        """Inputs without labels."""
+
+    @property
+    def labelled(self) -> int:
+        """Examples with labels."""
+
+    @property
+    def receiver_bits(self) -> int:
+        """Side information it asked for."""
+
+
+def knows(entry: Informed) -> str:
     """What the receiver knew beyond the values that arrived, as short as can be."""
     parts = [f"{entry.labelled} labelled"] if entry.labelled else []
     parts += [f"{entry.unlabelled} inputs"] if entry.unlabelled else []

@@ -21,6 +21,7 @@ from analognn.experiments.gains import BASELINE, Gain
 from analognn.experiments.reading import kind, read
 from analognn.experiments.summary import FILE as SUMMARY
 from analognn.experiments.trial import CLEAN
+from analognn.experiments.words import knows
 from analognn.report.page import Block, Page, Part, Section, Table
 from analognn.suite.scoring import SHARES, Score, scores
 
@@ -164,20 +165,12 @@ def _table(medium: str, found: Sequence[Score]) -> Table:
 
 
 def _row(score: Score) -> Iterator[str]:
-    yield from (score.receiver, score.budget, _knows(score))
+    yield from (score.receiver, score.budget, knows(score))
     yield from (_gain(score, index) if score.receiver != BASELINE else "" for index in range(len(SHARES)))
     yield _interval(score.area, 100)
     yield _interval(score.area_over_ml, 100, "+") if score.area_over_ml else ""
     yield "" if score.airtime is None else f"{score.airtime:,.0f}"
     yield f"{score.seconds:.2f}"
-
-
-def _knows(score: Score) -> str:
-    parts = [f"{score.side_info_bits / 1000:.3g} kbit"] if score.side_info_bits else []
-    parts += [f"{score.unlabelled} inputs"] if score.unlabelled else []
-    parts += [f"{score.labelled} labelled"] if score.labelled else []
-    parts += [f"pattern of {score.pattern}"] if score.pattern else []
-    return ", ".join(parts)
 
 
 def _gain(score: Score, index: int, *, interval: bool = True) -> str:

@@ -2,7 +2,7 @@
 
     gain(q)  = x(q a_0; ML) - x(q a_0)  [dB],  q = 60, 80, 90 %,  a_0 the clean accuracy    (analognn.experiments.gains)
     area     = mean accuracy over the sweep,  and its difference to ML's on the same draws
-    cost     = information (bits, inputs, labels, pattern), airtime (complex channel uses), time
+    cost     = information (bits, inputs, labels), airtime (complex channel uses), time
 
 Intervals are paired bootstraps over draws.
 """
@@ -36,8 +36,7 @@ class Score:
         area_over_ml: paired difference; None for ML itself, or without it.
         unlabelled: inputs it used.
         labelled: examples with labels it used.
-        side_info_bits: that it asked for.
-        pattern: values of a calibration pattern it had sent.
+        receiver_bits: side information that it asked for.
         airtime: complex channel uses of payload and reliable path, mean; None for media without.
         seconds: of a trial, evaluation included, median.
     """
@@ -51,8 +50,7 @@ class Score:
     area_over_ml: Estimate | None
     unlabelled: int
     labelled: int
-    side_info_bits: int
-    pattern: int
+    receiver_bits: int
     airtime: float | None
     seconds: float
 
@@ -91,8 +89,7 @@ def _score(records: Sequence[Record], at: tuple[Gain, ...], draws: dict[int, Cur
         area_over_ml=bootstrap(paired) if paired and first.denoiser != BASELINE else None,
         unlabelled=first.unlabelled or 0,
         labelled=first.labelled or 0,
-        side_info_bits=first.receiver_bits or 0,
-        pattern=first.pattern or 0,
+        receiver_bits=first.receiver_bits or 0,
         airtime=_airtime(records),
         seconds=statistics.median(record.wall_s or 0.0 for record in records),
     )
