@@ -30,6 +30,7 @@ READING = """\
 What the readings differ in is said field by field in `benchmarks/paper/presets.py`; further rows change one thing in
 the audit. All of them see the same noise. "MMSEpb over ML" is paired over noise draws, with its 95 % interval; "on the
 mean curves" is how the paper reads it. "More than the audit": how much more noise the reported MMSEpb stands, paired.
+"Not reached": some draw ends below the target at the highest WNR; "-": ML begins above it, or neither is known.
 """
 Runs = dict[str, list[Record]]
 """Preset -> records, of one model."""
