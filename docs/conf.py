@@ -20,11 +20,12 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.doctest",
+    "sphinx_gallery.gen_gallery",
     "sphinx_click",
     "mathml",
     "plain_docstrings",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "gallery"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
 
@@ -42,6 +43,18 @@ _back, _here = os.getcwd(), tempfile.TemporaryDirectory()  # what a page writes 
 os.chdir(_here.name)
 """
 doctest_global_cleanup = "os.chdir(_back); _here.cleanup()"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "_gallery",
+    "filename_pattern": r"\.py$",  # every one runs, and one that fails ends the build
+    "abort_on_example_error": True,
+    "image_scrapers": "last_figure.scraper",
+    "capture_repr": (),
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "show_signature": False,
+}
 
 # Every name in a docstring must lead somewhere, but for those of other projects: their pages are not here, and asking
 # for them (intersphinx) would need a network. Some come without their module; Job and the like are type variables.
