@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analognn import compat, plots, progress
-from analognn.estimates import estimate
+from analognn.estimates import bootstrap
 from analognn.experiments import Record, Scenario, Store, run
 from analognn.experiments.gains import Gain, area, curves, gains
 from analognn.files import replacing
@@ -64,8 +64,8 @@ def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence
                 f"`{name}`",
                 _gain(at_60[name]),
                 _gain(at_80[name]),
-                estimate(areas[name]).percent(),
-                estimate(paired).percent("+"),
+                bootstrap(areas[name]).percent(),
+                bootstrap(paired).percent("+"),
                 f"{statistics.fmean(record.receiver_bits or 0 for record in by_name[name]) / 1000:.1f}",
                 f"{statistics.median(record.wall_s or 0.0 for record in by_name[name]):.1f} |",
             )
@@ -106,10 +106,10 @@ def main() -> None:
         + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
         + ".",
         "",
-        "Gains are paired over noise draws, with 95 % intervals (t): how much lower the effective WNR may be for the",
-        'same accuracy. "≥": some draw was at the target at the lowest WNR already. Side information is counted',
-        "on top of the normalisation layers, which every receiver gets. s is the median time of a trial, evaluation",
-        "included, on one thread of a busy machine.",
+        "Gains are paired over noise draws: how much lower the effective WNR may be for the same accuracy. 95 %",
+        'intervals are bootstraps over draws. "≥": some draw was at the target at the lowest WNR already. Side',
+        "information is counted on top of the normalisation layers, which every receiver gets. s is the median time of",
+        "a trial, evaluation included, on one thread of a busy machine.",
         "",
         *(line for folder in folders for line in section(folder)),
     ]
