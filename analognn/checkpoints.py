@@ -46,8 +46,14 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def save(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors as a safetensors file, and the folder it lies in if need be."""
-    content = to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
+    """Write tensors as a safetensors file, and the folder it lies in if need be; tied ones under every name."""
+    kept: dict[str, Tensor] = {}
+    storages = set()
+    for name, tensor in state.items():
+        own = tensor.detach().cpu().contiguous()
+        kept[name] = own.clone() if own.untyped_storage().data_ptr() in storages else own
+        storages.add(own.untyped_storage().data_ptr())
+    content = to_bytes(kept)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         part.write_bytes(content)

@@ -18,6 +18,7 @@ from analognn.cli_channel import show_channel
 from analognn.cli_feel import feel, results_table
 from analognn.cli_options import run_options
 from analognn.cli_report import report
+from analognn.cli_save import save
 from analognn.cli_theory import theory
 from analognn.cli_train import train
 from analognn.usage import refuses_bad_input
@@ -42,6 +43,7 @@ main.add_command(feel)
 main.add_command(bench)
 main.add_command(leaderboard)
 main.add_command(report)
+main.add_command(save)
 
 
 @main.command()

@@ -5,6 +5,7 @@ from analognn.experiments.runner import RunResult, run
 from analognn.experiments.scenario import Denoising, Medium, Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
+from analognn.experiments.tables import records, to_arrow, to_pandas
 from analognn.experiments.trial import Record
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "Scenario",
     "Store",
     "Summary",
+    "records",
     "run",
     "summarise",
+    "to_arrow",
+    "to_pandas",
 ]

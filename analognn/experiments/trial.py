@@ -214,20 +214,27 @@ def _trials(workspace: Workspace, scenario: Scenario, reception: Reception, name
     noise = effective_noise(workspace.packed.vector, received)
     shared = {**_noise_columns(received, noise), **reliability.columns(usage)}
     arrived = delivery(workspace, scenario, reception, model, received)
-    if any(receiver.calibrated for name, receiver in scenario.denoiser.receivers().items() if name in names):
-        generator = seeded(scenario, reception, "calibration")
-        arrived = replace(arrived, calibration=noise_tables(backend, received, workspace.layout, generator=generator))
-    prior, oracle = arrived.prior, Oracle(workspace.packed.vector, workspace.test)
-    for name, receiver in scenario.denoiser.receivers().items():
-        if name not in names:
-            continue
-        result = receiver(arrived if receiver.budget != "oracle" else replace(arrived, oracle=oracle))
+    prior = {"prior_mean": arrived.prior.mean, "prior_var": arrived.prior.var}
+    for name, receiver, result in results(workspace, scenario, reception, backend, arrived, names):
         score = workspace.test(result.model)
-        wall_s = time.perf_counter() - started
-        columns = {**shared, "prior_mean": prior.mean, "prior_var": prior.var, **_columns(receiver, result)}
-        columns["wall_s"] = wall_s
+        columns = {**shared, **prior, **_columns(receiver, result), "wall_s": time.perf_counter() - started}
         yield _record(reception, name, medium.backend, score, **columns)
         started = time.perf_counter()
+
+
+def results(
+    workspace: Workspace, scenario: Scenario, reception: Reception, backend: backends.Backend, arrived: Delivery,
+    names: Sequence[str],
+) -> Iterator[tuple[str, Receiver, Delivery]]:  # fmt: skip
+    """What each receiver of ``names`` makes of what arrived, in the order of the scenario."""
+    receivers = {name: made for name, made in scenario.denoiser.receivers().items() if name in names}
+    if any(receiver.calibrated for receiver in receivers.values()):
+        generator = seeded(scenario, reception, "calibration")
+        tables = noise_tables(backend, arrived.received, workspace.layout, generator=generator)
+        arrived = replace(arrived, calibration=tables)
+    oracle = Oracle(workspace.packed.vector, workspace.test)
+    for name, receiver in receivers.items():
+        yield name, receiver, receiver(arrived if receiver.budget != "oracle" else replace(arrived, oracle=oracle))
 
 
 def arrive(
