@@ -51,6 +51,12 @@ def integer(owner: str, name: str, value: object, *, ge: int) -> None:
         raise ValueError(f"`{owner}({name}=...)` must be an integer >= {ge}; got {value!r}.")
 
 
+def counts(owner: str, name: str, value: int, *, of: int) -> None:
+    """Raise ``ValueError`` unless ``value`` of ``of`` >= 1 can be right."""
+    if not 0 <= value <= of or of < 1:
+        raise ValueError(f"`{owner}({name}=...)` must be between 0 and the number of examples, {of} >= 1; got {value}.")
+
+
 def choice(owner: str, name: str, value: object, allowed: Iterable[str]) -> None:
     """Raise ``ValueError`` unless ``value`` is one of ``allowed``; the message names the nearest."""
     options = list(allowed)

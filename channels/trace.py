@@ -17,7 +17,6 @@ starts at a random one. The receiver is synchronised to the earliest path of a r
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
@@ -159,8 +158,10 @@ def _load(file: Path, version: tuple[int, int]) -> Trace:  # noqa: ARG001 (anoth
     try:
         with np.load(file, allow_pickle=False) as archive:
             entries = {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(f"`{owner}` needs an .npz file of plain arrays; got: {error}") from None
+    except Exception as error:  # a damaged archive fails in zipfile, zlib, struct, numpy's header or for memory
+        raise ValueError(
+            f"`{owner}` needs an .npz file of plain arrays; got: {error or type(error).__name__}"
+        ) from None
     return _checked(owner, entries)
 
 
@@ -176,15 +177,20 @@ def _checked(owner: str, entries: dict[str, NDArray[Any]]) -> Trace:
     a, tau = _shaped(owner, a, tau)
     if not (tau >= 0).all():
         raise ValueError(f"`{owner}` needs tau >= 0; got {float(tau.min())!r}.")
+    if not (tau <= 1).all():
+        raise ValueError(f"`{owner}` needs tau in seconds, at most 1; got {float(tau.max())!r}.")
     if not a.any():
         raise ValueError(f"`{owner}` needs gains a that are not all 0.")
+    if not 1e-30 < (largest := float(np.abs(a).max())) < 1e15:
+        raise ValueError(f"`{owner}` needs gains a, the largest between 1e-30 and 1e15; got {largest:g}.")
     if a.shape[-1] > 1 and "sampling_frequency" not in entries:
         raise ValueError(f"`{owner}` needs sampling_frequency [Hz] for a of {a.shape[-1]} steps; got none.")
     rate = entries.get("sampling_frequency", np.array(1.0))
     if rate.size != 1 or not np.issubdtype(rate.dtype, np.number):
         raise ValueError(f"`{owner}` needs sampling_frequency as one number [Hz]; got {rate!r}.")
-    checks.real(owner, "sampling_frequency", float(rate.real), gt=0)
-    return Trace(a, tau - tau.min(-1, keepdims=True), float(rate.real))
+    frequency = float(rate.real.item())
+    checks.real(owner, "sampling_frequency", frequency, gt=0)
+    return Trace(a, tau - tau.min(-1, keepdims=True), frequency)
 
 
 def _shaped(owner: str, a: NDArray[Any], tau: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,7 +1,8 @@
 """Rows of results in one SQLite file, each committed as it comes: a killed run loses what is under way and no more.
 
 The file is in WAL mode, so that worker processes write to it side by side. It also holds the scenario that made it,
-and takes no other.
+and takes no other. One that is damaged is set aside when a run goes on: what can be read of it is kept, the rest is
+computed again.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import csv
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, get_type_hints
 
+from analognn.experiments import salvage
+from analognn.experiments.cells import CSV_FILE, typed, unreadable
+from analognn.experiments.database import DamagedError, check, connection, tables
 from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.parsing import Recipe
 from analognn.files import replacing
@@ -49,6 +53,8 @@ class RowStore(Generic[Asked, Row]):
 
     Raises:
         FileNotFoundError: no results in that folder.
+        ValueError: a database that cannot be read. This, and UnwritableError for one that cannot be written, is raised
+            by every method.
     """
 
     TABLE: ClassVar[str]
@@ -74,8 +80,8 @@ class RowStore(Generic[Asked, Row]):
         """Whether there are such results in ``folder``."""
         if not (folder / FILE).is_file():
             return False
-        with _connect(folder / FILE) as db:
-            return cls.TABLE in _tables(db)
+        with connection(folder / FILE) as db:
+            return cls.TABLE in tables(db)
 
     @classmethod
     def create(cls, folder: Path, scenario: Asked) -> Self:
@@ -85,14 +91,7 @@ class RowStore(Generic[Asked, Row]):
             ValueError: the folder holds the results of another scenario; the message has the difference.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        with _connect(folder / FILE) as db:
-            cls._refuse_foreign(db, folder)
-            db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-            db.execute(cls._create_table())
-            cls._add_younger_columns(db)
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('scenario', ?)", (json.dumps(scenario.to_dict()),))
-            db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(_FORMAT),))
-        store = cls(folder)
+        store = cls._open(folder, scenario)
         there = store.scenario
         if there.hash != scenario.hash:
             raise ValueError(
@@ -104,50 +103,88 @@ class RowStore(Generic[Asked, Row]):
     @property
     def scenario(self) -> Asked:
         """The scenario whose results these are."""
-        with _connect(self.path) as db:
-            (text,) = db.execute("SELECT value FROM meta WHERE key = 'scenario'").fetchone()
-        scenario: Asked = self.SCENARIO.from_dict(json.loads(text))  # type: ignore[assignment]  # SCENARIO is Asked
+        with connection(self.path) as db:
+            (text,) = db.execute("SELECT value FROM meta WHERE key = 'scenario'").fetchone() or ("",)
+        try:
+            scenario: Asked = self.SCENARIO.from_dict(json.loads(text))  # type: ignore[assignment]  # SCENARIO is Asked
+        except (ValueError, TypeError) as error:
+            raise unreadable(self.path, error) from None
         return scenario
 
     def keep(self, fingerprint: Fingerprint) -> None:
         """Remember what rows rest on that go by its digest."""
-        with _connect(self.path) as db:
+        with connection(self.path) as db:
             key, value = f"{_FINGERPRINT}{fingerprint.digest}", json.dumps(dataclasses.asdict(fingerprint))
             db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
 
     def fingerprints(self) -> dict[str, dict[str, Any]]:
         """Digest -> fields of what the rows rest on; more than one where a run went on with other releases."""
-        with _connect(self.path) as db:
+        with connection(self.path) as db:
             found = db.execute("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY rowid", (f"{_FINGERPRINT}%",))
             return {key.removeprefix(_FINGERPRINT): json.loads(value) for key, value in found}
 
-    def put(self, record: Row) -> None:
-        """Commit one row; one that is already there stays."""
-        values = dataclasses.astuple(record)  # type: ignore[call-overload]  # a dataclass, see ROW
-        with _connect(self.path) as db:
-            places = ", ".join("?" * len(values))
-            columns = ", ".join(self._columns())
-            db.execute(f"INSERT OR IGNORE INTO {self.TABLE} ({columns}) VALUES ({places})", values)
+    def put(self, *records: Row) -> None:
+        """Commit rows; one that is already there stays."""
+        names = self._columns()
+        columns, places = ", ".join(names), ", ".join("?" * len(names))
+        with connection(self.path) as db:
+            db.executemany(
+                f"INSERT OR IGNORE INTO {self.TABLE} ({columns}) VALUES ({places})",
+                (dataclasses.astuple(record) for record in records),  # type: ignore[call-overload]  # see ROW
+            )
 
     def records(self, *, after: int = 0) -> list[Row]:
         """Every row but the first ``after``, in the order of commits; columns younger than the file have defaults."""
-        with _connect(self.path) as db:
+        with connection(self.path) as db:
             rows = db.execute(f"SELECT * FROM {self.TABLE} ORDER BY rowid LIMIT -1 OFFSET ?", (after,))
-            names = [column[0] for column in rows.description]
-            return [self.ROW(**dict(zip(names, row, strict=True))) for row in rows]
+            names, hints = [column[0] for column in rows.description], get_type_hints(self.ROW)
+            try:
+                return [typed(self.ROW, hints, zip(names, row, strict=True)) for row in rows]
+            except (KeyError, TypeError, ValueError) as error:
+                raise unreadable(self.path, f"row of {self.TABLE}: {error}") from None
 
     def export_csv(self) -> Path:
         """Write ``results.csv`` beside the database, sorted by key."""
         rows = sorted(self.records(), key=lambda row: tuple(getattr(row, name) for name in self.KEY))
-        with replacing(self.folder / "results.csv") as part, part.open("w", newline="") as file:
+        with replacing(self.folder / CSV_FILE) as part, part.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(self._columns())
             writer.writerows(dataclasses.astuple(row) for row in rows)  # type: ignore[call-overload]
-        return self.folder / "results.csv"
+        return self.folder / CSV_FILE
+
+    @classmethod
+    def _open(cls, folder: Path, scenario: Asked) -> Self:
+        """The folder's results; damaged ones are set aside and begun anew with the rows that are left of them."""
+        try:
+            cls._begin(folder, scenario)
+            return cls(folder)
+        except DamagedError as error:
+            damaged = salvage.set_aside(folder / FILE)
+            kept = salvage.rows(damaged, cls.TABLE, cls.ROW, scenario)
+            cls._begin(folder, scenario)
+            store = cls(folder)
+            store.put(*kept)
+            warnings.warn(
+                f"{error} It is kept as {damaged.name}; {len(kept)} rows could be read, the rest is computed again.",
+                stacklevel=3,
+            )
+            return store
+
+    @classmethod
+    def _begin(cls, folder: Path, scenario: Asked) -> None:
+        """Make the tables that are not there."""
+        with connection(folder / FILE) as db:
+            check(db, folder / FILE)
+            cls._refuse_foreign(db, folder)
+            db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            db.execute(cls._create_table())
+            cls._add_younger_columns(db)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('scenario', ?)", (json.dumps(scenario.to_dict()),))
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(_FORMAT),))
 
     @classmethod
     def _refuse_foreign(cls, db: sqlite3.Connection, folder: Path) -> None:
-        there = _tables(db) - {"meta"}
+        there = tables(db) - {"meta"}
         if there - {cls.TABLE}:
             raise ValueError(
                 f"{str(folder)!r} holds the results of another command ({', '.join(sorted(there))}); choose another "
@@ -172,19 +209,6 @@ class RowStore(Generic[Asked, Row]):
         for name in cls._columns():
             if name not in there:
                 db.execute(f"ALTER TABLE {cls.TABLE} ADD COLUMN {name} {_sql_type(hints[name])}")
-
-
-@contextmanager
-def _connect(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that commits at the end of the block and waits for other writers."""
-    with closing(sqlite3.connect(path, timeout=60)) as db:
-        db.execute("PRAGMA journal_mode = WAL")
-        with db:
-            yield db
-
-
-def _tables(db: sqlite3.Connection) -> set[str]:
-    return {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _sql_type(hint: Any) -> str:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from analognn import backends, data, models, seeds
-from analognn.channels import Received, Usage
+from analognn.channels import Received, Usage, checks
 from analognn.data import Examples
 from analognn.denoise import Prior
 from analognn.effective import EffectiveNoise, effective_noise
@@ -112,6 +112,9 @@ class Record:
     reliable_retransmissions: int | None = None
     pattern: int | None = None
     fingerprint: str | None = None
+
+    def __post_init__(self) -> None:
+        checks.counts("Record", "correct", self.correct, of=self.total)
 
     @property
     def key(self) -> tuple[str, str, int, str]:

@@ -27,6 +27,8 @@ from .adapters import converter
 from .crossbar import NoiseModel
 from .media import Scaled
 
+MAX = 1e6
+"""Largest number in a table: 1 S, or a drift that nothing is left of."""
 COLUMNS = ("conductance", "prog_sigma", "drift_nu", "drift_nu_std", "read_sigma")
 
 
@@ -57,12 +59,13 @@ def read_table(path: str) -> Table:
     owner = f"`Measured(table={path!r})`"
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        reader = csv.DictReader(text.splitlines())
+        header, lines = list(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
+    except (OSError, TypeError, ValueError, csv.Error) as error:  # no path at all, no UTF-8, a cell of 100 kB
         raise ValueError(f"{owner} cannot be read: {error}. Give the path of a CSV file.") from None
-    reader = csv.DictReader(text.splitlines())
-    if sorted(reader.fieldnames or ()) != sorted(COLUMNS):
-        raise ValueError(f"{owner} needs the header {','.join(COLUMNS)}; got {','.join(reader.fieldnames or ())}.")
-    rows = [[_number(owner, reader.line_num, name, row[name]) for name in COLUMNS] for row in reader]
+    if sorted(header) != sorted(COLUMNS):
+        raise ValueError(f"{owner} needs the header {','.join(COLUMNS)}; got {','.join(header)[:200]}.")
+    rows = [[_number(owner, number, name, row[name]) for name in COLUMNS] for number, row in lines]
     if len(rows) < 2:
         raise ValueError(f"{owner} needs at least 2 rows below the header; got {len(rows)}.")
     table = Table(*zip(*rows, strict=True))
@@ -77,8 +80,8 @@ def _number(owner: str, line: int, name: str, text: str | None) -> float:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{owner} needs finite numbers >= 0; line {line} has {name}={text!r}.")
+    if not 0 <= value <= MAX:
+        raise ValueError(f"{owner} needs finite numbers >= 0; line {line} has {name}={text!r:.50}, at most {MAX:g}.")
     return value
 
 

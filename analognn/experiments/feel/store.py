@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
+from analognn.experiments.database import connection
 from analognn.experiments.feel.scenario import FeelScenario
 from analognn.experiments.feel.training import RoundRow, Run
 from analognn.experiments.parsing import Recipe
 from analognn.experiments.rows import RowStore
+from analognn.experiments.salvage import set_aside
 from analognn.federated import State
 
 STATES = "states"
@@ -32,9 +35,25 @@ class FeelStore(RowStore[FeelScenario, RoundRow]):
         state.save(self.checkpoint(row.run))
 
     def state(self, run: Run) -> State | None:
-        """Where a training stands; None before its first round is done."""
+        """Where a training stands; None before its first round is done.
+
+        A file that is damaged is set aside, and one ahead of its rows (which were lost) does not count: the training
+        is played again from its start, to the same bits.
+        """
         path = self.checkpoint(run)
-        return State.load(path) if path.is_file() else None
+        try:
+            state = State.load(path) if path.is_file() else None
+        except ValueError as error:
+            kept = set_aside(path)
+            warnings.warn(f"{error} It is kept as {kept.name}; this training starts again.", stacklevel=2)
+            return None
+        return state if state is None or self._rounds_before(run, state.round) == state.round else None
+
+    def _rounds_before(self, run: Run, round: int) -> int:
+        there = "SELECT COUNT(*) FROM rounds WHERE station = ? AND point = ? AND seed = ? AND round < ?"
+        with connection(self.path) as db:
+            (count,) = db.execute(there, (run.station, run.point, run.seed, round)).fetchone()
+        return int(count)
 
     def checkpoint(self, run: Run) -> Path:
         """The file of its state."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from analognn import data, federated, models, multiple_access
-from analognn.channels import MultipleAccess
+from analognn.channels import MultipleAccess, checks
 from analognn.data import Examples
 from analognn.evaluate import Evaluator, resolve_device
 from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
@@ -87,6 +87,10 @@ class RoundRow:
     seconds_training: float
     seconds_air: float
     seconds_station: float
+
+    def __post_init__(self) -> None:
+        checks.counts("RoundRow", "validation_correct", self.validation_correct, of=self.validation_total)
+        checks.counts("RoundRow", "test_correct", self.test_correct, of=self.test_total)
 
     @property
     def run(self) -> Run:
