@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent / "tests" / "plugins" / "laplace")]
+sys.path[:0] = [str(HERE / "_ext"), *map(str, (HERE.parent / "tests" / "plugins").iterdir())]
 
 from analognn import __version__  # noqa: E402
 
@@ -54,15 +54,16 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
 }
 
 # Every name in a docstring must lead somewhere, but for those of other projects: their pages are not here, and asking
 # for them (intersphinx) would need a network. Some come without their module; Job and the like are type variables.
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(torch|numpy|flwr|aihwkit|sionna|pathlib|importlib|contextlib|pydantic_core|os|collections\.abc)\..*"),
+    ("py:.*", r"(torch|numpy|flwr|pydantic|pydantic_core|pathlib|importlib|contextlib|os|collections\.abc)\..*"),
     ("py:.*", r"Tensor|nn\.Module|ResourceGrid|Strategy\.\w+"),
-    ("py:class", r"analognn\.experiments\.(engines|rows)\.(Job|Shared|Result|Asked|Row)(_co)?"),
+    ("py:class", r"analognn\.experiments\.\w+\.(Job|Shared|Result|Asked|Row)(_co)?"),
 ]
 
 html_theme = "furo"

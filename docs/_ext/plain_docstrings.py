@@ -7,6 +7,7 @@ class that a module imports is found by its bare name, where no other of that na
 from __future__ import annotations
 
 import itertools
+import pydoc
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -76,8 +77,11 @@ def _escaped(line: str) -> str:
 
 def by_bare_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element
-) -> nodes.reference | None:
-    """A link to the documented object that the target of ``node`` names; None where that is not clear."""
+) -> nodes.Element | None:
+    """A link to the documented object that the target of ``node`` names, or its name where it has no page.
+
+    None, which ends the build, for a name that is nothing.
+    """
     if node.get("refdomain") != "py":
         return None
     objects = env.domains.python_domain.objects
@@ -87,7 +91,7 @@ def by_bare_name(
     nearest = max((_shared(name, node.get("py:module")) for name in names), default=0)
     names = sorted((name for name in names if _shared(name, node.get("py:module")) == nearest), key=len)
     if len({objects[name].docname for name in names}) != 1:
-        return None
+        return content if pydoc.locate(node["reftarget"]) is not None else None
     place = objects[names[0]]
     return make_refnode(app.builder, node["refdoc"], place.docname, place.node_id, content)
 

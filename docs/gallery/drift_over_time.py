@@ -36,11 +36,11 @@ for label, reading in zip(times, readings["none"], strict=True):
 # does, because its weights come with the gain.
 
 figure, panels = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-for (name, read), (color, marker) in zip(readings.items(), STYLES, strict=False):
+for (name, read), (color, marker), size in zip(readings.items(), STYLES, (5, 10, 5), strict=False):
     noise = [effective_noise(packed.vector, reading) for reading in read]
     accuracy = [test(layout.unpack(reading.values, model)).accuracy for reading in read]
-    panels[0].plot(list(times), [n.wnr_db for n in noise], color=color, marker=marker, label=name)
-    panels[1].plot(list(times), accuracy, color=color, marker=marker, label=name)
+    panels[0].plot(list(times), [n.wnr_db for n in noise], color=color, marker=marker, markersize=size)
+    panels[1].plot(list(times), accuracy, color=color, marker=marker, markersize=size, label=name)
 panels[0].set(xlabel="time since programming", ylabel="effective WNR [dB]")
 panels[1].set(xlabel="time since programming", ylabel="test accuracy", ylim=(0, 1.02))
 panels[1].legend(title="drift compensation", frameon=False, loc="lower left")

@@ -22,8 +22,8 @@ media = {
 }
 
 # %%
-# Each medium returns a :class:`~analognn.channels.Received`. With the true weights at hand, which only an emulation has,
-# :func:`~analognn.effective.effective_noise` says what happened.
+# Each medium returns a :class:`~analognn.channels.Received`. With the true weights at hand, which only an emulation
+# has, :func:`~analognn.effective.effective_noise` says what happened.
 
 received = {name: medium.receive(packed, generator=torch.Generator().manual_seed(0)) for name, medium in media.items()}
 for name, values in received.items():
@@ -34,7 +34,7 @@ for name, values in received.items():
     )
 
 # %%
-# At nearly the same WNR they differ in shape. Left: the noise of all weights in units of its own standard deviation,
+# Within about a dB of WNR they differ in shape. Left: the noise of all weights in units of its own standard deviation,
 # beside a Gaussian. Right: each tensor has a WNR of its own. One global number hides that; the noise of a crossbar goes
 # with the largest weight of a tile, so tensors with a few large weights get more of it.
 

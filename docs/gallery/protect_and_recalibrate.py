@@ -2,8 +2,8 @@ r"""
 Protect and recalibrate
 =======================
 
-Noise on the weights hurts a network with batch norm mostly through the statistics that it expects. First what noise does
-to them, then two ways to put it right.
+Noise on the weights hurts a network with batch norm mostly through the statistics that it expects. First what noise
+does to them, then two ways to put it right.
 """
 
 import torch
@@ -31,8 +31,8 @@ def arrived(wnr_db: float, seed: int) -> Delivery:
 
 # %%
 # The inputs of the batch norms, channel by channel: what they expect (their running mean, in units of their running
-# standard deviation) against what they get. Without noise both agree; with it the mean of a channel is off by as much as
-# its own standard deviation.
+# standard deviation) against what they get. Without noise both agree; at 3 dB the mean of a channel is off by up to
+# most of its own standard deviation.
 
 
 def standardised_means(network: torch.nn.Module) -> torch.Tensor:
@@ -55,7 +55,13 @@ for (label, network), (color, _) in zip(
     (("as sent", model), ("9 dB", arrived(9.0, 0).model), ("3 dB", arrived(3.0, 0).model)), STYLES, strict=False
 ):
     panel.hist(
-        standardised_means(network).clamp(-3, 3), bins=61, range=(-3, 3), histtype="step", color=color, label=label
+        standardised_means(network),
+        bins=41,
+        range=(-1.5, 1.5),
+        histtype="step",
+        linewidth=1.5,
+        color=color,
+        label=label,
     )
 panel.set(xlabel="(mean of a channel - its running mean) / its running deviation", ylabel="channels")
 panel.legend(frameon=False)
@@ -63,9 +69,9 @@ tidy(panel)
 figure
 
 # %%
-# ``protect`` asks the transmitter for the weights along the strongest directions of each layer's input: no noise is left
-# along them, and the mean is one of them. ``recalibrate`` measures the statistics again on inputs of the receiver's own.
-# What each used is booked.
+# ``protect`` asks the transmitter for the weights along the strongest directions of each layer's input, the first of
+# which is nearly its mean: no noise is left along them. ``recalibrate`` measures the statistics again on inputs of the
+# receiver's own. What each used is booked.
 
 side = measure(model, layout, inputs, directions=4)
 names = ["ml", "mmse", "recalibrate", "protect", "protect+recalibrate"]
