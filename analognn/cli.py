@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from analognn.experiments import RunResult, Scenario
     from analognn.experiments.engines import Engine, Workers
-    from analognn.experiments.summary import Entry, Summary
+    from analognn.experiments.summary import Summary
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -241,17 +241,23 @@ def doctor() -> None:
 
 
 def _run(
-    scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: Workers, download: bool
-) -> RunResult:
+    scenario: Scenario, out: Path | None, *, data: Path | None, device: str, workers: Workers, logs: tuple[str, ...],
+    download: bool,
+) -> RunResult:  # fmt: skip
     from analognn import data as data_sets
     from analognn import models
     from analognn.experiments import run as run_scenario
+    from analognn.experiments.logs import log
+
+    trackers = [log(text) for text in logs]
 
     if download:
         models.load(scenario.model, data_dir=data, download=True)
         data_sets.load(models.spec(scenario.model).dataset, data_dir=data, download=True)
     with progress.bar(scenario.name, "trials") as report:
-        return run_scenario(scenario, out, data_dir=data, device=device, workers=workers, progress=report)
+        return run_scenario(
+            scenario, out, data_dir=data, device=device, workers=workers, progress=report, logs=trackers
+        )
 
 
 def _axis(text: str) -> list[str]:
@@ -268,6 +274,8 @@ def _axis(text: str) -> list[str]:
 def _results_table(summary: Summary) -> Table:
     from rich.table import Table
 
+    from analognn.experiments.words import knows, point_text, wnr_text
+
     clean = f"{summary.clean:.2%}" if summary.clean is not None else "not yet known"
     table = Table(title=f"{summary.scenario.model}, test accuracy with 95 % intervals; {clean} without noise")
     for column in ("medium", "point", "receiver", "knows"):
@@ -276,32 +284,15 @@ def _results_table(summary: Summary) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     media = itertools.groupby(summary.entries, key=lambda entry: entry.medium)
     for medium, of_medium in media:
-        for point, of_point in itertools.groupby(of_medium, key=lambda entry: _point_text(entry.point)):
+        for point, of_point in itertools.groupby(of_medium, key=lambda entry: point_text(entry.point)):
             where = [medium, point]
             for entry in of_point:
-                lost = "lost" if entry.outage == 1 else "inf"
-                wnr_db = lost if entry.wnr_db is None else f"{entry.wnr_db:.1f}"
+                wnr_db = wnr_text(entry) if where[0] else ""
                 gain = entry.gain_over_ml.percent("+") if entry.gain_over_ml and entry.denoiser != "ml" else ""
-                table.add_row(
-                    *where, entry.denoiser, _knows(entry), wnr_db if where[0] else "", entry.accuracy.percent(), gain
-                )
+                table.add_row(*where, entry.denoiser, knows(entry), wnr_db, entry.accuracy.percent(), gain)
                 where = ["", ""]
             table.add_section()
     return table
-
-
-def _knows(entry: Entry) -> str:
-    """What the receiver knew beyond the values that arrived, as short as can be."""
-    parts = [f"{entry.labelled} labelled"] if entry.labelled else []
-    parts += [f"{entry.unlabelled} inputs"] if entry.unlabelled else []
-    parts += [f"{entry.receiver_bits / 1000:.3g} kbit"] if entry.receiver_bits else []
-    return ", ".join(["oracle"] if entry.budget == "oracle" else parts)
-
-
-def _point_text(point: dict[str, Any]) -> str:
-    return " ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
-    )
 
 
 def _console_print(table: Table) -> None:

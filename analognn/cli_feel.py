@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @refuses_bad_input
 def feel(
     scenario: str, out: Path | None, overrides: tuple[str, ...], data: Path | None, device: str, workers: int | None,
-    engine: Engine, address: str | None, download: bool,
+    engine: Engine, address: str | None, logs: tuple[str, ...], download: bool,
 ) -> None:  # fmt: skip
     """Train a federation over the air, or go on where it stopped.
 
@@ -39,13 +39,14 @@ def feel(
     from analognn.experiments.engines import workforce
     from analognn.experiments.feel import FeelScenario
     from analognn.experiments.feel import feel as run
+    from analognn.experiments.logs import log
 
-    named = FeelScenario.named(scenario, overrides)
+    named, trackers = FeelScenario.named(scenario, overrides), [log(text) for text in logs]
     if download:
         _fetch(named, data)
     with workforce(engine, address=address, workers=workers) as force, progress.bar(named.name, "rounds") as report:
         told = _narrator(named, report)
-        result = run(named, out, data_dir=data, device=device, workers=force, progress=told)
+        result = run(named, out, data_dir=data, device=device, workers=force, progress=told, logs=trackers)
     _print(results_table(result.summary))
     pictures = plots_feel.draw(result.folder)
     for failure in result.failures:
@@ -60,13 +61,15 @@ def results_table(summary: FeelSummary) -> Table:
     """Accuracy by point of the uplink and base station, with 95 % intervals."""
     from rich.table import Table
 
+    from analognn.experiments.words import point_text
+
     scenario = summary.scenario
     table = Table(title=f"{scenario.model}, test accuracy with 95 % intervals over {scenario.seeds} trainings")
     for column in ("uplink", "base station"):
         table.add_column(column)
     for column in ("WNR dB", "accuracy %", "over ML", "best by validation %", "diverged", "overhead %"):
         table.add_column(column, justify="right", no_wrap=True)
-    for point, entries in itertools.groupby(summary.entries, key=lambda entry: _text(entry.point)):
+    for point, entries in itertools.groupby(summary.entries, key=lambda entry: point_text(entry.point)):
         where = point or "no noise"
         for entry in entries:
             table.add_row(where, *_cells(entry))
@@ -105,7 +108,9 @@ def line(row: RoundRow, rounds: int) -> str:
     """A round in one line."""
     import json
 
-    parts = [f"{row.station} {_text(json.loads(row.point))} seed {row.seed} round {row.round + 1}/{rounds}:"]
+    from analognn.experiments.words import point_text
+
+    parts = [f"{row.station} {point_text(json.loads(row.point))} seed {row.seed} round {row.round + 1}/{rounds}:"]
     figures = [f"power {row.update_power:.2e}"] if row.update_power is not None else []
     figures += [f"WNR {row.effective_wnr_db:.1f} dB"] if row.effective_wnr_db is not None else []
     figures += [f"lambda' {row.lambda_prime:.3f} beta {row.beta:.3g}"] if row.lambda_prime is not None else []
@@ -114,12 +119,6 @@ def line(row: RoundRow, rounds: int) -> str:
     figures += [" ".join(json.loads(row.refused).values())] if row.refused != "{}" else []
     figures += [row.note] if row.note else []
     return " ".join([*parts, ", ".join(figures)])
-
-
-def _text(point: dict[str, object]) -> str:
-    return " ".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
-    )
 
 
 def _fetch(scenario: FeelScenario, data: Path | None) -> None:

@@ -22,6 +22,9 @@ def run_options(default: str) -> Callable[[Callable[P, None]], Callable[P, None]
         click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time [one a core; one on a GPU]."),
         click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
         click.option("--address", metavar="HOST:PORT", help="Ray cluster that runs [one is started here]."),
+        click.option(
+            "--log", "logs", multiple=True, metavar="KIND:PLACE", help="tensorboard:DIR, mlflow:URI, or a plug-in's."
+        ),
         click.option("--download", is_flag=True, help="Fetch missing data and checkpoints first."),
     ]
 

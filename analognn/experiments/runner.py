@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 from analognn.evaluate import resolve_device
 from analognn.experiments.engines import RayCluster, Workers, WorkersDied, on_processes, one_thread
+from analognn.experiments.logs import Log, logged
 from analognn.experiments.scenario import Scenario
 from analognn.experiments.stopping import draws
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Summary, write_summary
 from analognn.experiments.trial import Reception, Record, Workspace, denoisers, prepare, receptions, run_trials
+from analognn.files import UnwritableError
 from analognn.progress import Report
 
 
@@ -64,6 +66,7 @@ def run(
     device: str = "auto",
     workers: Workers = None,
     progress: Report | None = None,
+    logs: Sequence[Log] = (),
 ) -> RunResult:
     """Run what is not done yet and write ``summary.json`` and ``results.csv`` beside ``results.sqlite``.
 
@@ -75,10 +78,12 @@ def run(
         workers: processes of this machine; by default one a core on the CPU and one on a GPU. 1 computes in this
             process. Or a cluster, from :func:`~analognn.experiments.engines.ray_cluster`.
         progress: told as trials end.
+        logs: trackers that get a copy of each record, see :mod:`analognn.experiments.logs`.
 
     Raises:
         ValueError: the scenario does not fit its model, data or media, or ``out`` holds another scenario.
         FileNotFoundError: data set or checkpoint not there.
+        UnwritableError: the folder cannot be written, or the disk is full; what was committed is kept.
     """
     folder = Path(out) if out is not None else Path("runs") / scenario.name
     resolved = resolve_device(device)
@@ -88,7 +93,8 @@ def run(
     store = Store.create(folder, scenario)
     store.keep(workspace.fingerprint)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
-    failures = _execute(place, store, count, progress or (lambda _done, _total: None))
+    with logged(store, logs):
+        failures = _execute(place, store, count, progress or (lambda _done, _total: None))
     store.export_csv()
     return RunResult(folder, write_summary(store), tuple(failures))
 
@@ -167,6 +173,8 @@ def _run_job(place: _Place, job: _Job) -> tuple[int, str]:
         for record in _compute((workspace, place.scenario), job):
             store.put(record)
             committed += 1
+    except UnwritableError:
+        raise  # what follows could not be kept either
     except Exception:
         return committed, _told(job, traceback.format_exc())
     return committed, ""

@@ -6,11 +6,10 @@ way and goes on behind the last one that is there.
 
 from __future__ import annotations
 
+import itertools
 import os
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,10 +20,10 @@ from analognn.experiments.feel.scenario import FeelScenario
 from analognn.experiments.feel.store import FeelStore
 from analognn.experiments.feel.summary import FeelSummary, write_summary
 from analognn.experiments.feel.training import RoundRow, Run, Workspace, play, prepare, runs
+from analognn.experiments.logs import Log, logged
+from analognn.experiments.watching import watched
 from analognn.federated import Federation, State
-
-POLL = 0.3
-"""Seconds between two looks at what the workers committed."""
+from analognn.files import UnwritableError
 
 Told = Callable[[RoundRow, int, int], None]
 """Called with (round, rounds done, rounds in all), as rounds end."""
@@ -63,6 +62,7 @@ def feel(
     device: str = "auto",
     workers: Workers = None,
     progress: Told | None = None,
+    logs: Sequence[Log] = (),
 ) -> FeelResult:
     """Play what is left and write ``summary.json`` and ``results.csv`` beside ``results.sqlite`` and ``states/``.
 
@@ -73,10 +73,12 @@ def feel(
         device: "auto", "cpu" or "cuda".
         workers: see :func:`analognn.experiments.run`.
         progress: told as rounds end.
+        logs: trackers that get a copy of each round, see :mod:`analognn.experiments.logs`.
 
     Raises:
         ValueError: the scenario does not fit its model or data, or ``out`` holds another scenario.
         FileNotFoundError: data set not there.
+        UnwritableError: the folder cannot be written, or the disk is full; what was committed is kept.
     """
     folder = Path(out) if out is not None else Path("runs") / scenario.name
     resolved = resolve_device(device)
@@ -86,10 +88,18 @@ def feel(
     store = FeelStore.create(folder, scenario)
     store.keep(workspace.fingerprint)
     count = workers or (1 if resolved.type == "cuda" else os.cpu_count() or 1)
-    with _watched(store, progress or (lambda _row, _done, _total: None)):
+    with watched(store, _counted(store, progress)), logged(store, logs):
         failures = _execute(place, _left(store), count)
     store.export_csv()
     return FeelResult(folder, write_summary(store), tuple(failures))
+
+
+def _counted(store: FeelStore, told: Told | None) -> Callable[[RoundRow], None]:
+    """``told`` with the number of rounds done so far and in all."""
+    scenario = store.scenario
+    total = sum(scenario.served(run.station).num_rounds for run in runs(scenario))
+    done = itertools.count(len(store.records()) + 1)
+    return (lambda row: told(row, next(done), total)) if told else (lambda _row: None)
 
 
 def _left(store: FeelStore) -> list[Run]:
@@ -127,6 +137,8 @@ def _play_one(place: _Place, run: Run) -> str:
         with one_thread():
             for row, state in play(_workspace(place), run, store.state(run)):
                 store.commit(row, state)
+    except UnwritableError:
+        raise  # what follows could not be kept either
     except Exception:
         return _told(run, traceback.format_exc())
     return ""
@@ -150,33 +162,6 @@ def _compute(workspace: Workspace, job: tuple[Run, State | None]) -> Iterator[tu
 
 def _told(run: Run, failure: str) -> str:
     return f"{run.station} {run.point} seed {run.seed}:\n{failure}"
-
-
-@contextmanager
-def _watched(store: FeelStore, told: Told) -> Iterator[None]:
-    """Tell of rounds as they appear in the store, whoever commits them."""
-    scenario = store.scenario
-    total = sum(scenario.served(run.station).num_rounds for run in runs(scenario))
-    done, ended = len(store.records()), threading.Event()
-
-    def look() -> None:
-        nonlocal done
-        for row in store.records(after=done):
-            done += 1
-            told(row, done, total)
-
-    def watch() -> None:
-        while not ended.wait(POLL):
-            look()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
-        look()
 
 
 @lru_cache(maxsize=1)

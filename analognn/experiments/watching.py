@@ -1,0 +1,38 @@
+"""Rows told as they appear in a store, whoever commits them: this process, a worker, a cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from analognn.experiments.rows import Row, RowStore
+
+POLL = 0.3
+"""Seconds between two looks at what was committed."""
+
+
+@contextmanager
+def watched(store: RowStore[Any, Row], told: Callable[[Row], None]) -> Iterator[None]:
+    """Call ``told``, from a thread of its own, with each row that is committed while the block runs."""
+    done, ended = len(store.records()), threading.Event()
+
+    def look() -> None:
+        nonlocal done
+        for row in store.records(after=done):
+            done += 1
+            told(row)
+
+    def watch() -> None:
+        while not ended.wait(POLL):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        look()
