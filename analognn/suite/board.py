@@ -160,7 +160,7 @@ def _overview(found: Sequence[Score], media: Sequence[str]) -> Table:
 def _table(medium: str, found: Sequence[Score]) -> Table:
     ml = next((score for score in found if score.receiver == BASELINE), None)
     needs = ", ".join(_needs(gain) for gain in ml.gains) if ml else "not run"
-    caption = f"{medium}, {found[0].draws} draws. WNR that ML needs for {_shares()} of clean: {needs} dB"
+    caption = f"{medium}, {found[0].draws} draws. WNR that ML needs for {_shares()} of clean: {needs}"
     return Table(caption, COLUMNS, tuple(tuple(_row(score)) for score in found), numbers=len(COLUMNS) - 3)
 
 
@@ -177,14 +177,14 @@ def _gain(score: Score, index: int, *, interval: bool = True) -> str:
     gain = score.gains[index]
     if gain.over_ml_db is None:
         return "not reached" if gain.crossing_db is None else "-"
-    told = _interval(gain.over_ml_db, 1, "+") if interval else f"{gain.over_ml_db.mean:+.1f}"
+    told = _interval(gain.over_ml_db, 1, "+") if interval else f"{gain.over_ml_db.mean:+z.1f}"
     return (">= " if gain.at_least else "") + told
 
 
 def _needs(gain: Gain) -> str:
     if gain.crossing_db is None:
-        return "more than the sweep holds"
-    return ("<= " if gain.at_least else "") + f"{gain.crossing_db.mean:.1f}"
+        return "beyond the sweep"
+    return ("<= " if gain.at_least else "") + f"{gain.crossing_db.mean:z.1f} dB"
 
 
 def _shares() -> str:
@@ -192,8 +192,8 @@ def _shares() -> str:
 
 
 def _interval(value: Estimate, scale: float, sign: str = "") -> str:
-    ends = "" if value.low is None or value.high is None else f" [{scale * value.low:.1f}, {scale * value.high:.1f}]"
-    return f"{scale * value.mean:{sign}.1f}{ends}"
+    ends = "" if value.low is None or value.high is None else f" [{scale * value.low:z.1f}, {scale * value.high:z.1f}]"
+    return f"{scale * value.mean:{sign}z.1f}{ends}"
 
 
 def _provenance(group: Sequence[Published]) -> Iterator[Block]:
