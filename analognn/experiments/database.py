@@ -51,23 +51,29 @@ def connection(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=60)
     try:
-        db.execute("PRAGMA journal_mode = WAL")
-        return db
+        return _in_wal_mode(sqlite3.connect(path, timeout=60))
     except sqlite3.OperationalError as error:
-        db.close()
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             raise
     # A folder that cannot be written: reading needs no files beside the database then, for nobody changes it.
     return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
 
 
+def _in_wal_mode(db: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
 def check(db: sqlite3.Connection, path: Path) -> None:
     """Raise :class:`DamagedError` if some page of the database is not sound; 10,000 trials take some 10 ms."""
     (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if found != "ok":
-        raise DamagedError(path, found)
+        raise DamagedError(path, found.splitlines()[-1])
 
 
 def tables(db: sqlite3.Connection) -> set[str]:
