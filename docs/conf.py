@@ -28,6 +28,7 @@ extensions = [
 exclude_patterns = ["_build", "gallery"]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
+smartquotes_action = "qe"  # --option keeps its dashes
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "special-members": "__call__"}
 autodoc_typehints_format = "short"
