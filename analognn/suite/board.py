@@ -31,8 +31,9 @@ LEGEND = (
     "dB over ML: how much lower the effective WNR may be for the same accuracy, at three shares of the clean accuracy. "
     "Mean accuracy: over the sweep of WNR. In brackets 95 % intervals, paired bootstraps over noise draws. "
     '">=": some draw was at the target at the lowest WNR already. "not reached": some draw never was. "-": ML is at '
-    "it from there on in some draw. Knows: side information beyond the normalisation layers, which every receiver gets. Uses: "
-    "complex channel uses of one transmission. Seconds: of a trial, evaluation included, median, one busy thread."
+    "it from there on in some draw. Knows: side information beyond the normalisation layers, which every receiver "
+    "gets. Uses: complex channel uses of one transmission. Seconds: of a trial, evaluation included, median, one busy "
+    "thread."
 )
 COLUMNS = (
     "receiver", "budget", "knows", *(f"dB over ML at {share:.0%} of clean" for share in SHARES), "mean accuracy %",
