@@ -89,12 +89,11 @@ def _drawings(scenario: Scenario, data_dir: Path | None) -> Iterator[tuple[str, 
     for label, medium in scenario.media.items():
         points = list(medium.points())
         place = _Place(scenario, label, points[len(points) // 2], data_dir)
-        name = "".join(c if c.isalnum() or c in "._-" else "-" for c in label)
-        yield f"certificate-{name}.json", partial(_certificate, place)
+        yield f"certificate-{label}.json", partial(_certificate, place)
         if isinstance(_link(place), Ofdm):
-            yield f"channel-{name}.png", partial(_channel, place)
+            yield f"channel-{label}.png", partial(_channel, place)
         if WORD in scenario.denoiser.names:
-            yield f"surface-{name}.json", partial(_surface, place)
+            yield f"surface-{label}.json", partial(_surface, place)
 
 
 def _certificate(place: _Place, path: Path) -> None:

@@ -83,7 +83,7 @@ class MlflowClient:
     def get_experiment_by_name(self, name: str):
         self.calls.append(("get_experiment_by_name", name))
 
-    def create_experiment(self, name: str, artifact_location=None, tags=None, trace_location=None):
+    def create_experiment(self, name: str, artifact_location=None, tags=None):
         return "7"
 
     def create_run(self, experiment_id: str, start_time=None, tags=None, run_name=None):

@@ -21,6 +21,7 @@ from analognn.report.folders import shipped_as
 
 RECORDS = Path(__file__).parents[2] / "benchmarks" / "records"
 HOSTILE = "<script>alert(1)</script>\"'&"
+HOSTILE_NAME = "<script>alert(1)\"'&"  # without what a folder's name cannot hold
 
 
 def call(*arguments):
@@ -41,7 +42,7 @@ def trainings(tmp_path_factory):
 def pages(folder, trainings, tmp_path_factory):
     """One of each kind, as text."""
     there = tmp_path_factory.mktemp("there")
-    asked = scenario(name=HOSTILE, summary=HOSTILE, media={HOSTILE: Medium("awgn", {"wnr_db": [3.0]})})
+    asked = scenario(name=HOSTILE_NAME, summary=HOSTILE, media={"air": Medium("awgn", {"wnr_db": [3.0]})})
     hostile = run_folder(there / "hostile", asked)
     committed = there / "committed"
     committed.mkdir()
@@ -163,7 +164,7 @@ def mine(folder, tmp_path):
         (lambda mine, there: [mine, "--out", mine / "a.pdf"], "must be a .html file"),
         (lambda mine, there: [corrupt(mine, "summary.json", "{")], "summary.json cannot be read"),
         (lambda mine, there: [corrupt(mine, "summary.json", "[]")], "no table 'scenario'"),
-        (lambda mine, there: [corrupt(mine, "results.sqlite", "no database")], "results.sqlite cannot be read"),
+        (lambda mine, there: [corrupt(mine, "results.sqlite", "no database")], "results.sqlite is damaged"),
         (lambda mine, there: [corrupt(mine, "certificate-a.json", "{}")], "certificate-a.json is no certificate"),
         (lambda mine, there: [corrupt(mine, "surface-a.json", "{}")], "surface-a.json is no surface"),
         (lambda mine, there: [there, "--draw"], "draws for folders of `analognn run`"),
