@@ -190,8 +190,7 @@ def picture(results: Results) -> Figure:
             _panel(panel, recipe, accuracies, receiver)
             panel.set_title(f"{recipe.model}: {receiver}")
         axes[0].set_ylabel("test accuracy")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        axes[-1].legend(loc="lower right", frameon=False)  # each model has targets of its own
     figure.suptitle("Retrain or denoise: accuracy by receiver, mean and 95 % interval over retrainings and noise draws")
     return figure
 
