@@ -31,7 +31,7 @@ from analognn.experiments import Denoising, Medium, Record, Scenario, Store, run
 from analognn.files import replacing
 
 OUT = Path(__file__).parent.parent / "records" / "paper" / "language"
-SEED, EPOCHS, BATCH, RATE, DECAY = 0, 20, 32, 2e-3, 0.1
+SEED, EPOCHS, BATCH, RATE, DECAY = 0, 5, 32, 2e-3, 0.1
 VOCABULARY, END = 1_000, "<end>"
 SIZE = {"n_positions": 64, "n_embd": 128, "n_layer": 3, "n_head": 4}
 
@@ -105,6 +105,7 @@ def scenario(folder: Path) -> Scenario:
         summary="A causal language model through ideal noise, phase-change memory and number formats.",
         model=f"lm:{folder}",
         seeds=10,
+        test_examples=500,
         media={
             "awgn": Medium("awgn", {"wnr_db": [3.0, 6.0, 9.0, 12.0, 15.0]}),
             "pcm": Medium("pcm", {"t_inference": [0.0, 86_400.0, 31_536_000.0]}),
@@ -124,7 +125,7 @@ def report(store: Store) -> Iterator[str]:
         + ", ".join(f"{name} {version}" for name, version in compat.versions().items()) + ".",
         "",
         f"GPT-2 of {SIZE['n_layer']} layers, {SIZE['n_embd']} wide, {VOCABULARY:,} byte-pair tokens; perplexity "
-        f"{math.exp(clean):.1f} on the test sentences without noise. Geometric means over {store.scenario.seeds} noise "
+        f"{math.exp(clean):.1f} on 500 test sentences without noise. Geometric means over {store.scenario.seeds} noise "
         "draws with 95 % intervals (t, on the logarithm). Relative to ML: paired over draws, below 1 is better.",
         "",
         "| medium | point | WNR dB | receiver | perplexity, relative to clean | relative to ML |",
