@@ -63,7 +63,7 @@ sphinx_gallery_conf = {
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(torch|numpy|flwr|pydantic|pydantic_core|pathlib|importlib|contextlib|os|collections\.abc)\..*"),
-    ("py:.*", r"Tensor|nn\.Module|ResourceGrid|Strategy\.\w+"),
+    ("py:.*", r"Tensor|nn\.Module|ResourceGrid|Strategy\.\w+|Path|pa\.Table|pd\.DataFrame"),
     ("py:class", r"analognn\.experiments\.\w+\.(Job|Shared|Result|Asked|Row)(_co)?"),
 ]
 
