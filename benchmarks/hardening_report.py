@@ -61,7 +61,7 @@ def _disk_lines(found: dict[str, Any]) -> list[str]:
     said, codes = found["said"], found["codes"]
     told = {name: " ".join(f"`{line}`" for line in lines) or "nothing" for name, lines in said.items()}
     return [
-        f"A disk of 200 kB was full after {found['rows_at_full']} rows: exit code {codes['full']}, {told['full']}. "
+        f"A disk of 96 kB was full after {found['rows_at_full']} rows: exit code {codes['full']}, {told['full']}. "
         f"With more room the same command ended with code {codes['resumed']}, and its rows were "
         f"{'those' if found['same'] else 'NOT those'} of an undisturbed run, the first ones untouched. In the same "
         f"folder, read-only, `analognn run` ended with code {codes['read_only']}, {told['read_only']}, and "
