@@ -156,7 +156,7 @@ class TraceCirs:
 def _load(file: Path, version: tuple[int, int]) -> Trace:  # noqa: ARG001 (another version is another file)
     owner = f"load_trace({str(file)!r})"
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             entries = {name: archive[name] for name in archive.files}
     except Exception as error:  # a damaged archive fails in zipfile, zlib, struct, numpy's header or for memory
         raise ValueError(

@@ -88,7 +88,8 @@ def _summary(folder: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no text; hundreds of brackets
         raise unreadable(path, error) from None
+    tables: dict[str, Any] = found if isinstance(found, dict) else {}
     for table in ("scenario", "versions"):
-        if not isinstance(found, dict) or not isinstance(found.get(table), dict):
+        if not isinstance(tables.get(table), dict):
             raise ValueError(f"{path} has no table {table!r}; `analognn run` writes it again where the database is.")
-    return found
+    return tables
