@@ -85,7 +85,7 @@ def _scenario(store: type[RowStore[Asked, Row]], folder: Path, summary: dict[str
 def _summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no text; hundreds of brackets
         raise unreadable(path, error) from None
     tables: dict[str, Any] = found if isinstance(found, dict) else {}
