@@ -104,13 +104,18 @@ def scenario(folder: Path) -> Scenario:
         name="language",
         summary="A causal language model through ideal noise, phase-change memory and number formats.",
         model=f"lm:{folder}",
-        seeds=10,
+        seeds=5,
         test_examples=500,
         media={
-            "awgn": Medium("awgn", {"wnr_db": [3.0, 6.0, 9.0, 12.0, 15.0]}),
-            "pcm": Medium("pcm", {"t_inference": [0.0, 86_400.0, 31_536_000.0]}),
+            "awgn": Medium("awgn", {"wnr_db": [6.0, 9.0, 12.0]}),
+            "pcm": Medium("pcm", {"t_inference": 86_400.0}),
         },
-        denoiser=Denoising(names=("ml", "mmse", "mmse@tensor", "laplace@tensor", "svd@tensor", "mmsepb"), kappa=100),
+        denoiser=Denoising(
+            names=("ml", "mmse", "mmse@tensor", "mmsepb"),
+            kappa=100,
+            lambda_primes=(0.8, 0.9, 1.0, 1.1),
+            betas=(-2.0, 0.0, 2.0),
+        ),
     )
 
 
