@@ -130,7 +130,8 @@ def report(store: Store) -> Iterator[str]:
         + ", ".join(f"{name} {version}" for name, version in compat.versions().items()) + ".",
         "",
         f"GPT-2 of {SIZE['n_layer']} layers, {SIZE['n_embd']} wide, {VOCABULARY:,} byte-pair tokens; perplexity "
-        f"{math.exp(clean):.1f} on 500 test sentences without noise. Geometric means over {store.scenario.seeds} noise "
+        f"{math.exp(clean):.1f} on {store.scenario.test_examples} test sentences without noise. Geometric means over "
+        f"{store.scenario.seeds} noise "
         "draws with 95 % intervals (t, on the logarithm). Relative to ML: paired over draws, below 1 is better.",
         "",
         "| medium | point | WNR dB | receiver | perplexity, relative to clean | relative to ML |",
