@@ -114,11 +114,13 @@ def test_a_killed_run_goes_on_with_the_same_bits(finished, tmp_path):
     command = "import sys; from analognn.experiments.feel import *; import signal, os\n"
     command += "def told(row, done, total): done < 3 or os.kill(os.getpid(), signal.SIGKILL)\n"
     command += "feel(FeelScenario.named(sys.argv[1]), sys.argv[2], workers=1, device='cpu', progress=told)"
-    killed = subprocess.run([sys.executable, "-c", command, str(tmp_path / "tiny.toml"), str(out)])
-    assert killed.returncode == -signal.SIGKILL
+    killed = subprocess.Popen([sys.executable, "-c", command, str(tmp_path / "tiny.toml"), str(out)])
+    assert killed.wait() == -signal.SIGKILL
     there = rows(out)
     assert 3 <= len(there) < 6
-    (FeelStore(out).checkpoint(Run("ml", AT, 0))).unlink(missing_ok=True)  # as if killed between row and checkpoint
+    checkpoint = FeelStore(out).checkpoint(Run("ml", AT, 0))
+    checkpoint.unlink(missing_ok=True)  # as if killed between row and checkpoint, and in the middle of a checkpoint:
+    checkpoint.with_name(f"{checkpoint.name}.{killed.pid}.part").write_bytes(b"half")
     feel(scenario, out, workers=1, device="cpu")
     assert rows(out) == rows(folder)
     same_states(states(out), states(folder))

@@ -4,7 +4,10 @@ import contextlib
 import dataclasses
 import errno
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -22,7 +25,7 @@ from analognn.experiments.reading import kind, read
 from analognn.experiments.summary import write_summary
 from analognn.experiments.trial import Record, denoisers, receptions
 from analognn.federated import State
-from analognn.files import UnwritableError
+from analognn.files import UnwritableError, replacing
 
 SETTLED = Fingerprint("s", "s", "d", "c", {"python": "3"})
 NAMING = ("results.", "summary.json")
@@ -163,6 +166,19 @@ def test_a_file_that_does_not_fit_leaves_the_old_one(many, folder, monkeypatch):
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(folder / "results.csv"))
     assert (folder / "results.csv").read_bytes() == before
     assert not list(folder.glob("*.part"))
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_and_what_a_live_one_writes_stays(tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    path, other = tmp_path / "a[1].json", tmp_path / f"a1.json.{gone.pid}.part"
+    left, alive = (tmp_path / f"{path.name}.{pid}.part" for pid in (gone.pid, os.getppid()))
+    for part in (left, alive, other):
+        part.write_text("half")
+    with replacing(path) as part:
+        part.write_text("whole")
+    assert path.read_text() == "whole"
+    assert sorted(tmp_path.iterdir()) == sorted([path, alive, other])
 
 
 def test_a_read_only_folder_can_be_read_and_is_refused_for_a_run(many, folder, stubbed, monkeypatch):
