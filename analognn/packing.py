@@ -1,66 +1,20 @@
-"""Which tensors of a model are analog, which travel reliably, and how the analog ones become one vector.
+"""The analog tensors of a model as one vector, w, and back.
 
-The module that owns a parameter decides, by type: Linear, convolution, embedding, recurrent and attention modules are
-analog; normalisation modules and every buffer take the reliable path (Shao, Liew, Gunduz, sec. V-B). A policy may move
-a tensor; a module of any other type that holds parameters is refused until the policy says where it goes.
+Which they are is the matter of :mod:`analognn.policy`; all other tensors, every buffer among them, travel reliably.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from analognn.channels import checks
-
-Path = Literal["analog", "reliable"]
-Policy = Mapping[str | type[nn.Module], Path]
-"""Exact parameter name, exact module name or module type -> path. The more exact key wins."""
-
-ANALOG_MODULES: tuple[type[nn.Module], ...] = (
-    nn.Linear,
-    nn.Bilinear,
-    nn.modules.conv._ConvNd,
-    nn.Embedding,
-    nn.EmbeddingBag,
-    nn.MultiheadAttention,
-    nn.RNNBase,
-    nn.RNNCellBase,
-)
-RELIABLE_MODULES: tuple[type[nn.Module], ...] = (
-    nn.modules.batchnorm._NormBase,
-    nn.LayerNorm,
-    nn.GroupNorm,
-    nn.RMSNorm,
-)
-
-
-_OF_LIBRARIES: Mapping[str, Mapping[str, Path]] = {
-    "transformers": {"Conv1D": "analog"},  # a linear layer with its weight transposed (GPT-2)
-    "timm": {
-        "GlobalResponseNorm": "reliable",
-        **dict.fromkeys(("LayerScale", "LayerScale2d", "ConvNeXtBlock", "Scale", "Affine"), "reliable"),  # of channels
-        **dict.fromkeys(("VisionTransformer", "VisionTransformerDistilled", "Eva"), "analog"),  # tokens and positions
-        "WindowAttention": "analog",  # position biases
-    },
-}
-"""Library -> type -> path of the parameters that modules of this type own themselves."""
-
-
-def _of_library(cls: type[nn.Module]) -> Path | None:
-    """The path of a module type that another library defines; it need not be imported to tell.
-
-    What is called ...RMSNorm or ...LayerNorm there normalises.
-    """
-    library = cls.__module__.partition(".")[0]
-    if library not in _OF_LIBRARIES:
-        return None
-    return "reliable" if cls.__name__.endswith(("RMSNorm", "LayerNorm")) else _OF_LIBRARIES[library].get(cls.__name__)
+from analognn.policy import Policy, sort_parameters
 
 
 @dataclass(frozen=True)
@@ -138,14 +92,11 @@ class ParameterLayout:
             ValueError: an unknown module type that holds parameters, a policy key that fits nothing, a tied parameter
                 whose owners disagree, or nothing left that is analog.
         """
-        rules: Policy = policy or {}
-        owners = _owners(model)
-        _check_policy(model, rules, owners)
         slots: list[Slot] = []
         reliable: list[str] = []
         bits = start = 0
-        for parameter, names in owners.values():
-            if _path(names, rules) == "analog":
+        for parameter, names, path in sort_parameters(model, policy or {}):
+            if path == "analog":
                 name, *aliases = names
                 _check_parameter(name, parameter)
                 slots.append(Slot(name, tuple(aliases), parameter.shape, parameter.dtype, start))
@@ -233,75 +184,11 @@ class ParameterLayout:
         return found
 
 
-Owners = dict[int, tuple[nn.Parameter, dict[str, tuple[str, nn.Module]]]]
-
-
-def _owners(model: nn.Module) -> Owners:
-    """Id -> (parameter, {name: (module name, owning module)}), in model order, tied parameters together."""
-    owners: Owners = {}
-    for prefix, module in model.named_modules(remove_duplicate=False):
-        for local, parameter in module.named_parameters(recurse=False):
-            name = f"{prefix}.{local}" if prefix else local
-            owners.setdefault(id(parameter), (parameter, {}))[1][name] = (prefix, module)
-    return owners
-
-
 def _persistent_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for prefix, module in model.named_modules():
         for local, buffer in module.named_buffers(recurse=False):
             if local not in module._non_persistent_buffers_set:
                 yield f"{prefix}.{local}" if prefix else local, buffer
-
-
-def _path(names: Mapping[str, tuple[str, nn.Module]], rules: Policy) -> Path:
-    """The path of one parameter, agreed by all its owners; a rule by exact name settles it."""
-    for name in names:
-        if name in rules:
-            return rules[name]
-    paths = {name: _path_of_owner(name, *owner, rules) for name, owner in names.items()}
-    if len(set(paths.values())) > 1:
-        raise ValueError(
-            "`ParameterLayout.from_model`: tied parameter is "
-            f"{' but '.join(f'{p} as {n!r}' for n, p in paths.items())}; settle it with policy={{name: 'analog'}} or "
-            "policy={name: 'reliable'}."
-        )
-    return next(iter(paths.values()))
-
-
-def _path_of_owner(name: str, module_name: str, module: nn.Module, rules: Policy) -> Path:
-    if module_name in rules:
-        return rules[module_name]
-    for cls in type(module).__mro__:
-        if cls in rules:
-            return rules[cls]
-    if isinstance(module, RELIABLE_MODULES):
-        return "reliable"
-    if isinstance(module, ANALOG_MODULES):
-        return "analog"
-    if path := _of_library(type(module)):
-        return path
-    kind = type(module).__name__
-    raise ValueError(
-        f"`ParameterLayout.from_model`: no rule for parameter {name!r} of module type {kind}; say where it goes with "
-        f"policy={{{kind}: 'analog'}} or policy={{{kind}: 'reliable'}}."
-    )
-
-
-def _check_policy(model: nn.Module, rules: Policy, owners: Owners) -> None:
-    parameters = {name for _, names in owners.values() for name in names}
-    modules = dict(model.named_modules(remove_duplicate=False))
-    for key, path in rules.items():
-        checks.choice("ParameterLayout.from_model", f"policy[{key!r}]", path, ("analog", "reliable"))
-        if isinstance(key, type):
-            known = any(isinstance(module, key) for module in modules.values())
-        else:
-            known = key in parameters or key in modules
-        if not known:
-            hint = checks.nearest(key, [*parameters, *modules]) if isinstance(key, str) else ""
-            raise ValueError(
-                f"`ParameterLayout.from_model(policy=...)`: {key!r} is no parameter, module or module type of "
-                f"{type(model).__name__}.{hint}"
-            )
 
 
 def _check_parameter(name: str, parameter: nn.Parameter) -> None:

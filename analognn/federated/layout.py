@@ -17,7 +17,8 @@ from functools import cached_property, reduce
 import torch
 from torch import Tensor, nn
 
-from analognn.packing import ParameterLayout, Policy, Slot
+from analognn.packing import ParameterLayout, Slot
+from analognn.policy import Policy
 
 StateDict = Mapping[str, Tensor]
 SHORTCUTS = frozenset({"downsample", "shortcut"})

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from analognn.channels import checks
-from analognn.packing import RELIABLE_MODULES
+from analognn.policy import RELIABLE_MODULES
 
 MAPPED: dict[str, tuple[type[nn.Module], ...]] = {
     "torch": (nn.Linear, nn.Conv2d),

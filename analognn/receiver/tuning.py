@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from analognn.channels import checks
 from analognn.denoise import Budget
-from analognn.packing import RELIABLE_MODULES
+from analognn.policy import RELIABLE_MODULES
 from analognn.receiver.delivery import Delivery, Stage
 from analognn.receiver.inputs import Labelled, logits_of
 
