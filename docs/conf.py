@@ -76,9 +76,12 @@ html_copy_source = False
 
 
 def setup(app):
-    app.connect("include-read", with_downloads)
+    app.connect("include-read", lambda app, path, docname, content: with_local_links(content, ""))
+    app.connect("source-read", lambda app, docname, content: with_local_links(content, "../../"))
 
 
-def with_downloads(app, path, docname, content):
-    """Links of the README to reports beside it, which are no pages here, offer the file."""
-    content[0] = re.sub(r"(?<!!)\[([^]]+)\]\((benchmarks/[^)]+)\)", r"{download}`\1 </../\2>`", content[0])
+def with_local_links(content, root):
+    """Links to reports, which are no pages here, offer the file; those of the README to a page lead there."""
+    link = r"(?<!!)\[([^]]+)\]\(" + re.escape(root)
+    content[0] = re.sub(link + r"(benchmarks/[^)]+)\)", rf"{{download}}`\1 <{root or '/../'}\2>`", content[0])
+    content[0] = re.sub(link + r"docs/([^)]+)\)", r"[\1](/\2)", content[0])

@@ -1,4 +1,4 @@
-"""What the README shows runs as it stands there."""
+"""What the README and the pages of results show runs as it stands there."""
 
 import re
 import runpy
@@ -11,11 +11,14 @@ from click.testing import CliRunner
 from analognn.cli import main
 from analognn.experiments import Scenario
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/results/*.md"))]
+HARDWARE = ROOT / "docs" / "results" / "hardware.md"
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language, *pages):
+    texts = [page.read_text(encoding="utf-8") for page in pages or PAGES[:1]]
+    return [block for text in texts for block in re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)]
 
 
 def run(code, folder):
@@ -24,7 +27,8 @@ def run(code, folder):
 
 
 def test_the_python_example_runs(tmp_path, capsys):
-    example, forward, *_ = blocks("python")
+    example, *_ = blocks("python")
+    (forward,) = blocks("python", HARDWARE)
     run(example + forward, tmp_path)
     printed = capsys.readouterr().out
     assert "EffectiveNoise(gain=" in printed
@@ -48,7 +52,7 @@ def test_the_entry_point_is_in_the_group_that_is_read():
 
 
 @pytest.mark.parametrize(
-    "line", [line for block in blocks("sh") for line in block.splitlines() if line.startswith("analognn ")]
+    "line", [line for block in blocks("sh", *PAGES) for line in block.splitlines() if line.startswith("analognn ")]
 )
 def test_every_command_has_the_options_shown(line):
     words = line.split("#")[0].split()
@@ -58,7 +62,8 @@ def test_every_command_has_the_options_shown(line):
     assert all(option in usage for option in options)
 
 
-def test_every_file_named_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_named_is_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if not target.startswith("http"):
-            assert (Path(__file__).parent.parent / target).exists(), target
+            assert (page.parent / target).exists(), target
