@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analognn import progress
+from analognn.cli_options import place_options
 from analognn.usage import refuses_bad_input
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="PART", help="This part and the controls; see --list.")
 @click.option("--list", "listed", is_flag=True, help="Name the parts and their scenario files.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of all parts [runs/bench-TIER].")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache].")
-@click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True)
-@click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time [one a core; one on a GPU].")
-@click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True)
-@click.option("--address", metavar="HOST:PORT", help="Ray cluster that runs [one is started here].")
+@place_options
 @refuses_bad_input
 def bench(
     tier: Tier, only: str | None, listed: bool, out: Path | None, data: Path | None, device: str,

@@ -12,6 +12,7 @@ import click
 
 from analognn import progress
 from analognn.cli_options import run_options
+from analognn.cli_output import end_if_failed, print_table
 from analognn.usage import refuses_bad_input
 
 if TYPE_CHECKING:
@@ -47,17 +48,13 @@ def feel(
     with workforce(engine, address=address, workers=workers) as force, progress.bar(named.name, "rounds") as report:
         told = _narrator(named, report)
         result = run(named, out, data_dir=data, device=device, workers=force, progress=told, logs=trackers)
-    _print(results_table(result.summary))
+    print_table(feel_table(result.summary), width=110)
     pictures = plots_feel.draw(result.folder)
-    for failure in result.failures:
-        click.echo(f"Failed: {failure}", err=True)
-    if result.failures:
-        click.echo(f"{len(result.failures)} trainings failed; the same command goes on with them.", err=True)
-        raise SystemExit(1)
+    end_if_failed(result.failures, "trainings failed; the same command goes on with them.")
     click.echo(f"Rounds, table, models and {len(pictures)} pictures are in {result.folder}/")
 
 
-def results_table(summary: FeelSummary) -> Table:
+def feel_table(summary: FeelSummary) -> Table:
     """Accuracy by point of the uplink and base station, with 95 % intervals."""
     from rich.table import Table
 
@@ -126,10 +123,3 @@ def _fetch(scenario: FeelScenario, data: Path | None) -> None:
     from analognn import models
 
     data_sets.load(models.spec(scenario.model).dataset, data_dir=data, download=True)
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    terminal = Console().is_terminal
-    Console(width=None if terminal else 110).print(table)

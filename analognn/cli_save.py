@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from analognn.cli_options import data_option, device_option
+from analognn.cli_output import check_out
 from analognn.usage import refuses_bad_input
 
 
@@ -15,27 +17,20 @@ from analognn.usage import refuses_bad_input
 @click.option("--medium", default="", help="Label in the scenario [the only one].")
 @click.option("--point", multiple=True, metavar="KEY=VALUE", help="Swept parameter, e.g. wnr_db=6.0.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Number of the noise draw.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache].")
-@click.option("--device", default="auto", metavar="auto|cpu|cuda", show_default=True)
+@data_option
+@device_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="model.safetensors", show_default=True)
 @refuses_bad_input
 def save(
-    folder: Path,
-    receiver: str,
-    medium: str,
-    point: tuple[str, ...],
-    seed: int,
-    data: Path | None,
-    device: str,
+    folder: Path, receiver: str, medium: str, point: tuple[str, ...], seed: int, data: Path | None, device: str,
     out: Path,
-) -> None:
+) -> None:  # fmt: skip
     """Write the model that a receiver of RUN put back together to a safetensors file.
 
     It is made again from the seeds of that trial, bit for bit. In plain PyTorch, safetensors' load_file
     reads it, and load_state_dict takes that.
     """
-    if out.suffix != ".safetensors" or not out.parent.is_dir():
-        raise ValueError(f"`--out` must be a .safetensors file in a folder that is there; got {str(out)!r}.")
+    check_out(out, ".safetensors")
     from analognn import checkpoints
     from analognn.experiments.reading import kind, read
     from analognn.experiments.restoring import reception_of, restored

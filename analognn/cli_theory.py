@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from analognn.cli_options import together
+from analognn.cli_output import check_out, print_table
 from analognn.usage import refuses_bad_input
 
 if TYPE_CHECKING:
@@ -26,18 +27,14 @@ def theory() -> None:
     """Draw the theorems of the denoising paper, simulation over theory, and check its claims."""
 
 
-def _figure_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that all figures share; what is not given stays as in the paper."""
-    options = (
-        click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .png file [FIGURE.png]."),
-        click.option("--weight-var", type=float, help="s_w^2 [the paper's]."),
-        click.option("--noise-var", type=float, help="s_z^2 [the paper's]."),
-        click.option("--draws", type=click.IntRange(min=1000), help="Simulated networks a point."),
-        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulation."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+_figure_options = together(
+    click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .png file [FIGURE.png]."),
+    click.option("--weight-var", type=float, help="s_w^2 [the paper's]."),
+    click.option("--noise-var", type=float, help="s_z^2 [the paper's]."),
+    click.option("--draws", type=click.IntRange(min=1000), help="Simulated networks a point."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulation."),
+)
+"""What all figures share; what is not given stays as in the paper."""
 
 
 @theory.command()
@@ -113,7 +110,6 @@ def table(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(claim) for claim in claims()], indent=2))
         return
-    from rich.console import Console
     from rich.table import Table
 
     found = Table(title="Claims of the denoising paper", show_lines=True)
@@ -121,8 +117,7 @@ def table(as_json: bool) -> None:
         found.add_column(column)
     for claim in claims():
         found.add_row(claim.where, claim.paper, claim.ours, claim.verdict)
-    console = Console()
-    Console(width=None if console.is_terminal else 130).print(found)
+    print_table(found, width=130)
 
 
 def _network(default: Network, given: dict[str, float | None]) -> Network:
@@ -138,8 +133,7 @@ def _given(**options: float | None) -> dict[str, Any]:
 
 def _png(out: Path | None, name: str) -> Path:
     path = out or Path(f"{name}.png")
-    if path.suffix != ".png" or not path.parent.is_dir():
-        raise ValueError(f"`--out` must be a .png file in a folder that is there; got {str(path)!r}.")
+    check_out(path, ".png")
     return path
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analognn import progress
+from analognn.cli_options import data_option
+from analognn.cli_output import check_out, print_table
 from analognn.training.study import STUDIES
 from analognn.usage import refuses_bad_input
 
@@ -34,22 +36,21 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 )
 @click.argument("method")
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True, help="Independent runs.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder [$ANALOGNN_DATA, else the cache].")
+@data_option
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="A .png file [METHOD.png].")
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list, help="Explain the methods.")
 @refuses_bad_input
 def train(method: str, seeds: int, data: Path | None, out: Path | None) -> None:
-    """See ``_HELP``."""
+    """Its help names the studies and so is given above."""
     from analognn import plots_training
     from analognn.training.study import load
 
     study = load(method)
     path = out or Path(f"{method}.png")
-    if path.suffix != ".png" or not path.parent.is_dir():
-        raise ValueError(f"`--out` must be a .png file in a folder that is there; got {str(path)!r}.")
+    check_out(path, ".png")
     with progress.bar(method, "runs") as report:
         findings = study.find(seeds=seeds, data_dir=data, progress=report)
-    _print(_table(study.source, findings.claims))
+    print_table(_table(study.source, findings.claims), width=150)
     plots_training.write(plots_training.draw(findings, title=study.summary), path)
     findings.write(study, path.with_suffix(".json"))
     click.echo(f"Picture and numbers are in {path} and {path.with_suffix('.json')}")
@@ -64,10 +65,3 @@ def _table(title: str, claims: tuple[Claim, ...]) -> Table:
     for claim in claims:
         table.add_row(claim.where, claim.source, claim.ours, claim.verdict, claim.why)
     return table
-
-
-def _print(table: Table) -> None:
-    from rich.console import Console
-
-    console = Console()
-    Console(width=None if console.is_terminal else 150).print(table)
