@@ -76,8 +76,8 @@ html_copy_source = False
 
 
 def setup(app):
-    app.connect("include-read", lambda app, path, docname, content: with_local_links(content, ""))
-    app.connect("source-read", lambda app, docname, content: with_local_links(content, "../../"))
+    app.connect("include-read", lambda _app, _path, _docname, content: with_local_links(content, ""))
+    app.connect("source-read", lambda _app, _docname, content: with_local_links(content, "../../"))
 
 
 def with_local_links(content, root):
