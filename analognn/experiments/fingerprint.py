@@ -58,15 +58,15 @@ class Fingerprint:
         """All of it in 16 hex digits."""
         return _hashed_json(asdict(self))
 
+    @property
+    def comparable(self) -> dict[str, str]:
+        """What must agree before two results are held against each other, by name."""
+        return {"setting": self.setting, "data": self.data, "checkpoint": self.checkpoint, **self.versions}
+
     def apart(self, other: Fingerprint) -> list[str]:
         """What keeps two results from being compared, as "name: ours and theirs"; which receivers ran does not."""
-        ours, theirs = (_flat(each) for each in (self, other))
+        ours, theirs = self.comparable, other.comparable
         return [f"{key}: {ours[key]} and {theirs.get(key, '-')}" for key in ours if ours[key] != theirs.get(key)]
-
-
-def _flat(fingerprint: Fingerprint) -> dict[str, str]:
-    fields = {name: getattr(fingerprint, name) for name in ("setting", "data", "checkpoint")}
-    return {**fields, **fingerprint.versions}
 
 
 def _setting(identity: Mapping[str, Any]) -> dict[str, Any]:

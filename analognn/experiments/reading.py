@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from pydantic import TypeAdapter, ValidationError
+
 from analognn.experiments.cells import CSV_FILE, from_csv, unreadable
 from analognn.experiments.feel import FeelStore
+from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.rows import FILE as DATABASE
 from analognn.experiments.rows import Asked, Row, RowStore
 from analognn.experiments.store import Store
@@ -26,13 +29,16 @@ class Kept(Generic[Asked, Row]):
         folder: where they lie.
         scenario: that made them.
         rows: one a trial or round.
-        versions: of the libraries that made them; empty while the run is in progress.
+        versions: of the libraries that wrote the summary; empty while the run is in progress.
+        fingerprints: digest -> what the rows rest on; empty where they are older than fingerprints, and more than one
+            where the run went on with other releases.
     """
 
     folder: Path
     scenario: Asked
     rows: tuple[Row, ...]
     versions: dict[str, str]
+    fingerprints: dict[str, Fingerprint]
 
     def records(self) -> tuple[Row, ...]:
         """Every row."""
@@ -70,8 +76,10 @@ def read(store: type[RowStore[Asked, Row]], folder: Path) -> Kept[Asked, Row]:
             raise ValueError(
                 f"{str(folder)!r}: {DATABASE} and {SUMMARY} are of different scenarios; remove the outdated one."
             )
-        return Kept(folder, there.scenario, tuple(there.records()), versions)
-    return Kept(folder, _scenario(store, folder, summary), from_csv(folder / CSV_FILE, store.ROW), versions)
+        found = _fingerprints(there.fingerprints(), there.path)
+        return Kept(folder, there.scenario, tuple(there.records()), versions, found)
+    found = _fingerprints(summary.get("fingerprints", {}), folder / SUMMARY)
+    return Kept(folder, _scenario(store, folder, summary), from_csv(folder / CSV_FILE, store.ROW), versions, found)
 
 
 def _scenario(store: type[RowStore[Asked, Row]], folder: Path, summary: dict[str, Any]) -> Asked:
@@ -80,6 +88,13 @@ def _scenario(store: type[RowStore[Asked, Row]], folder: Path, summary: dict[str
     except (TypeError, ValueError) as error:
         raise unreadable(folder / SUMMARY, error) from None
     return scenario
+
+
+def _fingerprints(tables: object, path: Path) -> dict[str, Fingerprint]:
+    try:
+        return TypeAdapter(dict[str, Fingerprint]).validate_python(tables)
+    except ValidationError as error:
+        raise unreadable(path, f"fingerprints: {error.errors(include_url=False)[0]['msg'].lower()}") from None
 
 
 def _summary(folder: Path) -> dict[str, Any]:

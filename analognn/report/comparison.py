@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from analognn import plots
 from analognn.estimates import Estimate
 from analognn.experiments import Entry
-from analognn.experiments.parsing import Recipe
+from analognn.experiments.reading import Kept
 from analognn.experiments.words import point_text
-from analognn.report.folders import flat
+from analognn.report.folders import flat, rests_on
 from analognn.report.media import Run
 from analognn.report.page import Block, Part, Picture, Pictures, Table, figure, sections
 from analognn.report.rounds import Feel, where
@@ -34,7 +35,7 @@ def of_runs(runs: Mapping[str, Run]) -> Part:
         TITLE,
         sections(
             (
-                ("Overview", [overview, _differences({title: run.scenario for title, run in runs.items()})]),
+                ("Overview", [overview, *_differences({title: run.kept for title, run in runs.items()})]),
                 ("Accuracy side by side", [*_pictures(runs), *_shared(("medium", "point", "receiver"), cells)]),
             )
         ),
@@ -60,7 +61,7 @@ def of_feel(folders: Mapping[str, Feel]) -> Part:
         TITLE,
         sections(
             (
-                ("Overview", [overview, _differences({title: feel.scenario for title, feel in folders.items()})]),
+                ("Overview", [overview, *_differences({title: feel.kept for title, feel in folders.items()})]),
                 ("Accuracy side by side", _shared(("point", "base station"), cells)),
             )
         ),
@@ -80,9 +81,15 @@ def _row(title: str, run: Run) -> tuple[str, ...]:
     )
 
 
-def _differences(scenarios: Mapping[str, Recipe]) -> Block:
-    """The keys in which the scenarios differ."""
-    tables = {title: flat(scenario.identity()) for title, scenario in scenarios.items()}
+def _differences(folders: Mapping[str, Kept[Any, Any]]) -> Iterator[Block | None]:
+    """Where the scenarios differ, and where what their numbers rest on does."""
+    scenarios = {title: flat(kept.scenario.identity()) for title, kept in folders.items()}
+    yield _differing("Keys in which the scenarios differ", scenarios) or "The scenarios are the same."
+    yield _differing("What else differs", {title: rests_on(kept) for title, kept in folders.items()})
+
+
+def _differing(caption: str, tables: Mapping[str, Mapping[str, object]]) -> Table | None:
+    """The keys that have not the same value in all tables; None if all have."""
     keys = dict.fromkeys(key for table in tables.values() for key in table)
     absent = object()
     differing = [
@@ -91,9 +98,9 @@ def _differences(scenarios: Mapping[str, Recipe]) -> Block:
         if any(t.get(key, absent) != next(iter(tables.values())).get(key, absent) for t in tables.values())
     ]
     if not differing:
-        return "The scenarios are the same."
+        return None
     rows = ((key, *(_text(table.get(key, "-")) for table in tables.values())) for key in differing)
-    return Table("Keys in which the scenarios differ", ("key", *tables), tuple(rows), folded=len(differing) > 12)
+    return Table(caption, ("key", *tables), tuple(rows), folded=len(differing) > 12)
 
 
 def _text(value: object) -> str:

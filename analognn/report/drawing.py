@@ -16,16 +16,18 @@ from pathlib import Path
 
 import torch
 
-from analognn import backends, plots_certificate, plots_wireless
+from analognn import backends, plots, plots_certificate, plots_wireless
 from analognn.backends import ChannelBackend
 from analognn.certificate.by_name import certify_by_name
 from analognn.channels.ofdm import Ofdm
 from analognn.experiments import Scenario
 from analognn.experiments.reading import kind, read
-from analognn.experiments.scenario import Point
+from analognn.experiments.record import Reception
+from analognn.experiments.scenario import Point, canonical
 from analognn.experiments.store import Store
-from analognn.experiments.trial import Reception, arrive, delivery, prepare
+from analognn.experiments.trial import arrive, delivery
 from analognn.experiments.words import point_text
+from analognn.experiments.workspace import prepare
 from analognn.files import replacing
 from analognn.ofdm_view import view
 from analognn.progress import Report
@@ -117,19 +119,18 @@ def _channel(place: _Place, path: Path) -> None:
     link = _link(place)
     assert isinstance(link, Ofdm)
     seen = view(link, generator=torch.Generator().manual_seed(place.scenario.seed))
-    plots_wireless.write(plots_wireless.channel(seen, title=place.title), path)
+    plots.write(plots_wireless.channel(seen, title=place.title), path)
 
 
 def _surface(place: _Place, path: Path) -> None:
     """The surface on which the first draw of the run chose its pair."""
     scenario, config = place.scenario, place.scenario.denoiser
     workspace = prepare(scenario, data_dir=place.data_dir)
-    reception = Reception(place.label, json.dumps(place.point, sort_keys=True), 0)
-    _, received, model, _ = arrive(workspace, scenario, reception)
-    arrived = delivery(workspace, scenario, reception, model, received)
+    reception = Reception(place.label, canonical(place.point), 0)
+    arrived = delivery(workspace, reception, arrive(workspace, reception))
     examples: Labelled = arrived.needs(place, "labelled")
     found = grid_search(
-        arrived.model, workspace.layout, received, arrived.prior, examples.evaluator,
+        arrived.model, workspace.layout, arrived.received, arrived.prior, examples.evaluator,
         lambda_primes=config.lambda_primes, betas=config.betas,
     )  # fmt: skip
     table = {

@@ -1,4 +1,4 @@
-"""What every report takes from a run folder besides its rows: drawings, scenario, versions, the way to redo it."""
+"""What every report takes from a run folder besides its rows: drawings, scenario, fingerprint, the way to redo it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from analognn.certificate.by_name import Named
 from analognn.experiments.parsing import Recipe
 from analognn.experiments.reading import Kept
 from analognn.experiments.rows import FILE as DATABASE
+from analognn.experiments.summary import FILE as SUMMARY
 from analognn.report.page import Block, Code, Picture, Pictures, Table, figure, png
 
 OVERRIDES = 6
@@ -47,13 +48,6 @@ def certificates(folder: Path) -> Iterator[Block]:
             numbers=4,
             folded=True,
         )
-
-
-def _certificate(beside: Path, named: Named, *, alt: str, caption: str) -> Picture:
-    """The picture that lies beside the numbers, or that of the numbers."""
-    if beside.is_file():
-        return png(beside.read_bytes(), alt=alt, caption=caption, wide=True)
-    return figure(plots_certificate.picture(named.certificate, title=named.title), alt=alt, caption=caption, wide=True)
 
 
 def surfaces(folder: Path) -> Iterator[Block]:
@@ -91,41 +85,68 @@ def _file(path: Path) -> Picture:
 
 
 def origin(kept: Kept[Any, Any]) -> list[Origin]:
-    """Scenario, the command that runs it, versions and files."""
+    """Scenario, the commands that run it again, what its numbers rest on, and files."""
     scenario: Recipe = kept.scenario
     name = f"{_file_name(scenario)}.toml"
-    versions = tuple(kept.versions.items())
     return [
         ("Scenario", [Code(f"All of it; its hash is {scenario.hash}.", scenario.to_toml(), name)]),
-        ("How to run it again", list(_again(kept, name))),
+        ("How to run it again", [*_install(kept), *_again(scenario, name), *_rests_on(kept)]),
         (
             "Provenance",
             [
                 f"Read from {kept.folder.name}/: {len(kept.rows):,} rows.",
-                Table("Versions that made the numbers", ("library", "version"), versions)
-                if versions
-                else "The run is not over: versions are not written yet.",
                 Table("Files", ("file", "bytes", "SHA-256"), tuple(_files(kept.folder))),
             ],
         ),
     ]
 
 
-def _again(kept: Kept[Any, Any], name: str) -> Iterator[Block]:
-    scenario: Recipe = kept.scenario
+def rests_on(kept: Kept[Any, Any]) -> dict[str, str]:
+    """Data, checkpoint and releases behind the numbers of a folder; all of them, where it went on with others."""
+    tables = [fingerprint.comparable for fingerprint in kept.fingerprints.values()] or [kept.versions]
+    keys = [key for key in tables[0] if key != "setting"]
+    return {key: ", ".join(dict.fromkeys(table.get(key, "-") for table in tables)) for key in keys}
+
+
+def _install(kept: Kept[Any, Any]) -> Iterator[Block]:
+    for versions in [fingerprint.versions for fingerprint in kept.fingerprints.values()] or [kept.versions]:
+        if versions:
+            ours = ("python", "analognn")
+            pins = " ".join(f'"{library}=={v}"' for library, v in versions.items() if v and library not in ours)
+            python, analognn = (versions.get(name, "") for name in ours)
+            yield Code(f"With Python {python}, in the folder of analognn {analognn}:", f"pip install -e . {pins}")
+
+
+def _again(scenario: Recipe, name: str) -> Iterator[Block]:
     command, out = scenario.COMMAND, f"--out runs/{_file_name(scenario)}"
-    if kept.versions:
-        pins = " ".join(f'"{library}=={v}"' for library, v in kept.versions.items() if v and library != "python")
-        yield Code(f"With Python {kept.versions.get('python', '')}:", f"pip install {pins}")
     named = shipped_as(scenario)
     if named is None:
         yield Code(f"The scenario above, saved as {name}, is the argument:", f"{command} {shlex.quote(name)} {out}")
     else:
         yield Code("The scenario comes with analognn:", f"{command} {named} {out}")
     yield (
-        "The same versions on the same kind of machine give the same numbers, whatever the number of workers; only the "
-        "measured times differ. On other hardware the last digits may."
+        "Data and weights that do not come with analognn are looked for in the folder that ANALOGNN_DATA or --data "
+        "names. The same versions on the same kind of machine give the same numbers, whatever the number of workers; "
+        "only the measured times differ. On other hardware the last digits may."
     )
+
+
+def _rests_on(kept: Kept[Any, Any]) -> Iterator[Block]:
+    """The fingerprints, or the releases alone where the rows are older."""
+    if not kept.fingerprints:
+        if kept.versions:
+            yield Table("Versions that wrote the summary", ("library", "version"), tuple(kept.versions.items()))
+        return
+    yield (
+        "A repetition that rests on the same has the same fingerprint, which is the hash of all that stands below it: "
+        "hashes of the scenario, of the scenario without the names of its receivers (setting), of the validation and "
+        "test examples (data), of the weights as they were loaded (checkpoint), and the releases. The repetition's own "
+        f'stand under "fingerprints" in its {SUMMARY}.'
+    )
+    found = {digest: {"scenario": f.scenario, **f.comparable} for digest, f in kept.fingerprints.items()}
+    keys = dict.fromkeys(key for table in found.values() for key in table)
+    rows = ((key, *(table.get(key) or "-" for table in found.values())) for key in keys)
+    yield Table("What the numbers rest on", ("fingerprint", *found), tuple(rows))
 
 
 def shipped_as(scenario: Recipe) -> str | None:

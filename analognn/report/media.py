@@ -13,7 +13,8 @@ from analognn import plots_search
 from analognn.estimates import Estimate, estimate
 from analognn.experiments import Record, Scenario, Summary, stopping, summarise
 from analognn.experiments.reading import Kept
-from analognn.experiments.trial import CLEAN, receptions
+from analognn.experiments.record import receptions
+from analognn.experiments.scenario import CLEAN
 from analognn.experiments.words import point_text
 from analognn.report.page import Block, Pictures, Table, count, figure
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from analognn import plots_feel
 from analognn.estimates import Estimate
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelSummary, RoundRow, summarise_feel
+from analognn.experiments.feel.rounds import runs
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
-from analognn.experiments.feel.training import runs
 from analognn.experiments.reading import Kept
 from analognn.experiments.words import point_text
 from analognn.report import folders

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from analognn import plots
 from analognn.experiments import Entry, Summary, stopping
 from analognn.experiments.gains import BASELINE, Gain, gains
-from analognn.experiments.trial import denoisers, receptions
+from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.words import knows, point_text, wnr_text
 from analognn.report import folders, media
 from analognn.report.media import Run

@@ -7,11 +7,9 @@ same scenario, joins those that were run before. Draws, and so gains over ML, ar
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from analognn import compat
 from analognn.estimates import Estimate
@@ -19,8 +17,7 @@ from analognn.experiments import Record, Scenario, Store
 from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.gains import BASELINE, Gain
 from analognn.experiments.reading import kind, read
-from analognn.experiments.summary import FILE as SUMMARY
-from analognn.experiments.trial import CLEAN
+from analognn.experiments.scenario import CLEAN
 from analognn.experiments.words import knows
 from analognn.report.page import Block, Page, Part, Section, Table
 from analognn.suite.scoring import SHARES, Score, scores
@@ -66,14 +63,14 @@ def published(folder: Path) -> list[Published]:
     """
     if kind(folder) is not Store:
         raise ValueError(f"{str(folder)!r} holds federated trainings; the leaderboard takes folders of `analognn run`.")
-    kept, known = read(Store, folder), _fingerprints(folder)
+    kept = read(Store, folder)
     rows: dict[str | None, list[Record]] = {}
     for record in kept.records():
         rows.setdefault(record.fingerprint, []).append(record)
-    if not rows.keys() <= known.keys():
+    if not rows.keys() <= kept.fingerprints.keys():
         raise ValueError(f"{str(folder)!r} has rows without a fingerprint: they are older. Run the scenario again.")
     return [
-        Published(folder, kept.scenario, Fingerprint(**known[digest]), tuple(own))
+        Published(folder, kept.scenario, kept.fingerprints[digest], tuple(own))
         for digest, own in rows.items()
         if digest is not None
     ]
@@ -199,17 +196,8 @@ def _interval(value: Estimate, scale: float, sign: str = "") -> str:
 
 def _provenance(group: Sequence[Published]) -> Iterator[Block]:
     yield "Records: " + ", ".join(dict.fromkeys(str(each.folder) for each in group)) + "."
-    rows: dict[str, str] = {"fingerprint": ", ".join(each.fingerprint.digest for each in group)}
-    first = group[0].fingerprint
-    rows |= {name: getattr(first, name) for name in ("setting", "data", "checkpoint")} | first.versions
+    rows = {"fingerprint": ", ".join(each.fingerprint.digest for each in group), **group[0].fingerprint.comparable}
     yield Table("What these numbers rest on", ("what", "is"), tuple(rows.items()))
-
-
-def _fingerprints(folder: Path) -> dict[str, Any]:
-    if Store.is_in(folder):
-        return Store(folder).fingerprints()
-    found: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8")).get("fingerprints", {})
-    return found
 
 
 def _markdown(block: Block) -> Iterator[str]:

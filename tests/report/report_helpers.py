@@ -6,10 +6,12 @@ from html.parser import HTMLParser
 from analognn.experiments import Denoising, Medium, Record, Scenario, Store
 from analognn.experiments.feel import FeelScenario, FeelStore, RoundRow
 from analognn.experiments.feel import summary as feel_summary
+from analognn.experiments.feel.rounds import runs
 from analognn.experiments.feel.scenario import NOISELESS
-from analognn.experiments.feel.training import runs
+from analognn.experiments.fingerprint import Fingerprint
+from analognn.experiments.record import denoisers, receptions
+from analognn.experiments.scenario import CLEAN
 from analognn.experiments.summary import write_summary
-from analognn.experiments.trial import CLEAN, denoisers, receptions
 
 VOID = {"img", "meta", "br", "link", "hr", "input"}
 
@@ -26,10 +28,15 @@ def scenario(**changes):
     return Scenario(**{**tables, **changes})
 
 
+def fingerprint(asked, torch="2.12.1"):
+    return Fingerprint(asked.hash, "5e771n9", "da7a", "c4ec4", {"python": "3.11.7", "analognn": "0.1", "torch": torch})
+
+
 def run_folder(folder, asked=None):
     """A finished run whose accuracy grows with the WNR."""
     asked = asked or scenario()
     store = Store.create(folder, asked)
+    store.keep(fingerprint(asked))
     for reception in receptions(asked):
         point = json.loads(reception.point)
         for index, name in enumerate(denoisers(asked, reception)):

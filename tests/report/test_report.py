@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from report_helpers import Page, feel_folder, run_folder, scenario
+from report_helpers import Page, feel_folder, fingerprint, run_folder, scenario
 
 from analognn import report
 from analognn.certificate.by_name import Named
 from analognn.cli import main
 from analognn.experiments import Medium, Store, run
 from analognn.experiments.reading import kind, read
+from analognn.experiments.summary import write_summary
 from analognn.report.drawing import draw
 from analognn.report.folders import shipped_as
 
@@ -110,6 +111,27 @@ def test_a_page_says_what_was_run_and_how_to_run_it_again(pages, folder):
     assert "analognn feel feel --set" in Page(pages["feel"]).text
 
 
+def test_a_page_says_what_the_numbers_rest_on(mine):
+    asked = scenario()
+    assert 'pip install -e . "torch==2.12.1"' in Page(report.report([mine]).html()).text
+    store = Store(mine)
+    store.keep(fingerprint(asked, torch="2.13.0"))  # a run that went on with another release
+    write_summary(store)
+    database = report.report([mine]).html()
+    digests = [fingerprint(asked, torch).digest for torch in ("2.12.1", "2.13.0")]
+    for said in ("da7a", "c4ec4", *digests, '"torch==2.12.1"', '"torch==2.13.0"'):
+        assert said in Page(database).text, said
+    store.path.unlink()
+    assert report.report([mine]).html().partition("Provenance</h3>")[0] == database.partition("Provenance</h3>")[0]
+
+
+def test_runs_that_rest_on_other_releases_are_told_apart(folder, mine):
+    assert "What else differs" not in Page(report.report([folder, mine]).html()).text
+    Store(mine).keep(fingerprint(scenario(), torch="2.13.0"))
+    compared = report.report([folder, mine]).parts[0].sections[0].blocks
+    assert (compared[-1].caption, compared[-1].rows) == ("What else differs", (("torch", "2.12.1", "2.12.1, 2.13.0"),))
+
+
 def test_the_same_folders_give_the_same_bytes(folder, tmp_path):
     out = tmp_path / "a.html"
     assert call("report", folder, "--out", out).exit_code == 0
@@ -148,6 +170,13 @@ def corrupt(folder, name, content):
     return folder
 
 
+def fingerprinted(folder, table):
+    """Committed files alone, with these fingerprints."""
+    (folder / "results.sqlite").unlink()
+    summary = json.loads((folder / "summary.json").read_text())
+    return corrupt(folder, "summary.json", json.dumps({**summary, "fingerprints": table}))
+
+
 @pytest.fixture
 def mine(folder, tmp_path):
     """A copy to spoil."""
@@ -164,6 +193,7 @@ def mine(folder, tmp_path):
         (lambda mine, there: [mine, "--out", mine / "a.pdf"], "must be a .html file"),
         (lambda mine, there: [corrupt(mine, "summary.json", "{")], "summary.json cannot be read"),
         (lambda mine, there: [corrupt(mine, "summary.json", "[]")], "no table 'scenario'"),
+        (lambda mine, there: [fingerprinted(mine, {"1234": {"data": 1}})], "cannot be read: fingerprints: "),
         (lambda mine, there: [corrupt(mine, "results.sqlite", "no database")], "results.sqlite is damaged"),
         (lambda mine, there: [corrupt(mine, "certificate-a.json", "{}")], "certificate-a.json is no certificate"),
         (lambda mine, there: [corrupt(mine, "surface-a.json", "{}")], "surface-a.json is no surface"),
