@@ -117,12 +117,12 @@ def show_channel(medium: str, settings: tuple[str, ...], seed: int, out: Path) -
     parameters, link = _link(medium, settings)
     import torch
 
-    from analognn import plots_wireless
+    from analognn import plots, plots_wireless
     from analognn.ofdm_view import view
 
     seen = view(link, generator=torch.Generator().manual_seed(seed))
     text = ", ".join(f"{key} = {value}" for key, value in parameters.items())
-    plots_wireless.write(plots_wireless.channel(seen, title=f"{medium} ({text})"), out)
+    plots.write(plots_wireless.channel(seen, title=f"{medium} ({text})"), out)
     click.echo(f"Picture: {out}")
 
 

@@ -138,9 +138,9 @@ def _png(out: Path | None, name: str) -> Path:
 
 
 def _write(figure: Figure, path: Path) -> None:
-    from analognn import plots_theory
+    from analognn import plots
 
-    plots_theory.write(figure, path)
+    plots.write(figure, path)
     click.echo(f"Picture: {path}")
 
 

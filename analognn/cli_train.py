@@ -42,7 +42,7 @@ def _list(context: click.Context, _parameter: click.Parameter, wanted: bool) -> 
 @refuses_bad_input
 def train(method: str, seeds: int, data: Path | None, out: Path | None) -> None:
     """Its help names the studies and so is given above."""
-    from analognn import plots_training
+    from analognn import plots, plots_training
     from analognn.training.study import load
 
     study = load(method)
@@ -51,7 +51,7 @@ def train(method: str, seeds: int, data: Path | None, out: Path | None) -> None:
     with progress.bar(method, "runs") as report:
         findings = study.find(seeds=seeds, data_dir=data, progress=report)
     print_table(_table(study.source, findings.claims), width=150)
-    plots_training.write(plots_training.draw(findings, title=study.summary), path)
+    plots.write(plots_training.draw(findings, title=study.summary), path)
     findings.write(study, path.with_suffix(".json"))
     click.echo(f"Picture and numbers are in {path} and {path.with_suffix('.json')}")
 

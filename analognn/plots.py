@@ -33,8 +33,7 @@ def draw(folder: Path) -> list[Path]:
     if key := shared_axis(summary):
         figures[f"accuracy_vs_{key}.png"] = accuracy_vs_key(summary, key)
     for name, figure in figures.items():
-        with replacing(folder / name) as part:
-            figure.savefig(part, format="png", dpi=150)
+        write(figure, folder / name)
     return [folder / name for name in figures]
 
 
@@ -73,16 +72,10 @@ def accuracy_vs_wnr(summary: Summary, *, titled: bool = True) -> Figure:
     figure = Figure(figsize=(1.2 + max(3.6 * columns, 5.4 if titled else 0.0), 1.2 + 3.0 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     axes: list[Axes] = list(grid.flat)
-    for index, (panel, label) in enumerate(zip(axes, labels, strict=False)):
+    for panel, label in zip(axes, labels, strict=False):
         _panel(panel, [entry for entry in summary.entries if entry.medium == label], summary)
         panel.set_title(label)
-        if index + columns >= len(labels):  # nothing below it
-            panel.set_xlabel("effective WNR [dB]")
-            panel.tick_params(labelbottom=True)
-        if index % columns == 0:
-            panel.set_ylabel("test accuracy")
-    for unused in axes[len(labels) :]:
-        unused.remove()
+    label_outer(axes, len(labels), columns, "effective WNR [dB]", "test accuracy")
     finish(figure, axes[0], _title(summary.scenario) if titled else "")
     return figure
 
@@ -116,18 +109,36 @@ def line(panel: Axes, points: list[tuple[float, Estimate]], index: int, label: s
     dashes, style = divmod(index, len(STYLES))
     color, marker = STYLES[style]
     points = sorted(points, key=lambda point: point[0])
-    below = [a.mean - (a.low if a.low is not None else a.mean) for _, a in points]
-    above = [(a.high if a.high is not None else a.mean) - a.mean for _, a in points]
     panel.errorbar(
-        [x for x, _ in points], [a.mean for _, a in points], yerr=[below, above], label=label, color=color,
-        marker=marker, linestyle=DASHES[dashes % len(DASHES)], markersize=5, linewidth=1.6, elinewidth=1, capsize=2.5,
+        [x for x, _ in points], [a.mean for _, a in points], yerr=reach([a for _, a in points]), label=label,
+        color=color, marker=marker, linestyle=DASHES[dashes % len(DASHES)], markersize=5, linewidth=1.6, elinewidth=1,
+        capsize=2.5,
     )  # fmt: skip
+
+
+def reach(estimates: Sequence[Estimate]) -> list[list[float]]:
+    """How far the intervals reach below and above the means; 0 where one draw leaves none."""
+    below = [a.mean - a.low if a.low is not None else 0.0 for a in estimates]
+    above = [a.high - a.mean if a.high is not None else 0.0 for a in estimates]
+    return [below, above]
 
 
 def _title(scenario: Scenario) -> str:
     most = f" to {scenario.stop.max_seeds}" if scenario.stop else ""
     draws = f"mean and 95 % interval over noise draws ({scenario.seeds}{most} a point)"
     return f"{scenario.model}: accuracy after medium and receiver, {draws}"
+
+
+def label_outer(panels: Sequence[Axes], used: int, columns: int, x: str, y: str) -> None:
+    """Name the axes of those of the first ``used`` panels that have none below or to their left; remove the others."""
+    for index, panel in enumerate(panels[:used]):
+        if index + columns >= used:
+            panel.set_xlabel(x)
+            panel.tick_params(labelbottom=True)
+        if index % columns == 0:
+            panel.set_ylabel(y)
+    for unused in panels[used:]:
+        unused.remove()
 
 
 def finish(figure: Figure, first: Axes, title: str) -> None:
@@ -148,3 +159,9 @@ def tidy(panel: Axes) -> None:
     panel.grid(color="0.9")
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def write(figure: Figure, path: Path, *, dpi: int = 150) -> None:
+    """Write ``figure`` as PNG."""
+    with replacing(path) as part:
+        figure.savefig(part, format="png", dpi=dpi)

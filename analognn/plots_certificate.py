@@ -15,8 +15,7 @@ from analognn.certificate import Accuracy, Certificate, NoiseShape
 from analognn.certificate.shape import histogram_edges
 from analognn.effective import EffectiveNoise
 from analognn.estimates import Estimate
-from analognn.files import replacing
-from analognn.plots import STYLES
+from analognn.plots import STYLES, reach, tidy, write
 
 Array = NDArray[np.float64]
 _BLUE, _ORANGE, _GREEN, _, _SKY, _ = (color for color, _ in STYLES)
@@ -36,8 +35,7 @@ _HISTOGRAM_MERGE = 4
 
 def draw(certificate: Certificate, path: Path, *, title: str) -> None:
     """Write the picture of ``certificate`` as PNG."""
-    with replacing(path) as part:
-        picture(certificate, title=title).savefig(part, format="png", dpi=150)
+    write(picture(certificate, title=title), path)
 
 
 def picture(certificate: Certificate, *, title: str) -> Figure:
@@ -51,9 +49,7 @@ def picture(certificate: Certificate, *, title: str) -> Figure:
     _curve(curve, certificate.shape)
     _accuracy(accuracy, certificate)
     for panel in (layers, histogram, curve, accuracy):
-        panel.grid(color="0.9")
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
+        tidy(panel)
     wnr = certificate.whole.wnr_db
     strength = f"effective WNR {wnr:.1f} dB" if math.isfinite(wnr) else "no noise"
     draws = f"{certificate.draws} draw{'s' if certificate.draws > 1 else ''}"
@@ -137,7 +133,7 @@ def _lines(panel: Axes, points: tuple[Accuracy, ...]) -> None:
         found = [getattr(point, name) for point in points]
         beside = 0.06 * (i - 1.5)  # so that equal values stay visible
         panel.errorbar(
-            [x + beside for x in range(len(points))], [e.mean for e in found], yerr=_error(found), label=label,
+            [x + beside for x in range(len(points))], [e.mean for e in found], yerr=reach(found), label=label,
             color=color, marker=marker, linestyle=line, markersize=5, linewidth=1.5, elinewidth=1, capsize=2.5,
         )  # fmt: skip
     panel.set_xticks(range(len(points)), [_time(point.t or 0.0) for point in points])
@@ -148,7 +144,7 @@ def _points(panel: Axes, point: Accuracy) -> None:
     for i, (name, label, color, marker, _) in enumerate(_ARMS):
         found: Estimate = getattr(point, name)
         panel.errorbar(
-            [i], [found.mean], yerr=_error([found]), label=label, color=color, marker=marker, linestyle="none",
+            [i], [found.mean], yerr=reach([found]), label=label, color=color, marker=marker, linestyle="none",
             markersize=9, elinewidth=2, capsize=5,
         )  # fmt: skip
     panel.set_xlim(-0.7, len(_ARMS) - 0.3)
@@ -193,13 +189,6 @@ def _short(name: str) -> str:
 def _wnr_error(noise: EffectiveNoise) -> float:
     """Standard error [dB]: 10 / ln 10 times that of the variance, relative."""
     return 10 / math.log(10) * noise.noise_var_se / noise.noise_var
-
-
-def _error(found: list[Estimate]) -> list[list[float]]:
-    """Below and above the means; 0 where one draw leaves no interval."""
-    below = [e.mean - e.low if e.low is not None else 0.0 for e in found]
-    above = [e.high - e.mean if e.high is not None else 0.0 for e in found]
-    return [below, above]
 
 
 def _time(t: float) -> str:

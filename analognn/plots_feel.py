@@ -16,8 +16,7 @@ from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSu
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
 from analognn.experiments.scenario import Point
-from analognn.files import replacing
-from analognn.plots import COLUMNS, DASHES, STYLES, finish, line, tidy
+from analognn.plots import COLUMNS, DASHES, STYLES, finish, label_outer, line, tidy, write
 
 PER_ROUND = "accuracy_per_round.png"
 VS_NOISE = "accuracy_vs_noise.png"
@@ -36,8 +35,7 @@ def draw(folder: Path) -> list[Path]:
         VS_NOISE: accuracy_vs_noise(summarise_feel(store)),
     }
     for name, figure in figures.items():
-        with replacing(folder / name) as part:
-            figure.savefig(part, format="png", dpi=150)
+        write(figure, folder / name)
     return [folder / name for name in figures]
 
 
@@ -57,21 +55,15 @@ def accuracy_per_round(
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.4 + 3.7 * columns, 1.5 + 3.1 * rows), layout="constrained")
     panels: list[Axes] = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
-    for index, (panel, point) in enumerate(zip(panels, shown, strict=False)):
+    for panel, point in zip(panels, shown, strict=False):
         _curve(panel, _of(trainings, NOISELESS, "{}"), "0.45", "--", "no noise")
         for i, label in enumerate(scenario.station):
             color, dashes = STYLES[i % len(STYLES)][0], DASHES[i // len(STYLES) % len(DASHES)]
             _curve(panel, _of(trainings, label, point), color, dashes, label)
         panel.set_title(_point_text(json.loads(point)))
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if index + columns >= len(shown):  # nothing below it
-            panel.set_xlabel("round")
-            panel.tick_params(labelbottom=True)
-        if index % columns == 0:
-            panel.set_ylabel("validation accuracy")
         tidy(panel)
-    for unused in panels[len(shown) :]:
-        unused.remove()
+    label_outer(panels, len(shown), columns, "round", "validation accuracy")
     title = f"{scenario.model}, federated over the air: mean and 95 % interval over trainings"
     finish(figure, panels[0], title if titled else "")
     return figure
@@ -89,12 +81,8 @@ def accuracy_vs_noise(summary: FeelSummary, *, titled: bool = True) -> Figure:
     key = _swept(summary)
     for index, label in enumerate(summary.scenario.station):
         entries = [entry for entry in summary.entries if entry.station == label]
-        line(
-            panel,
-            [(x, _within(entry.accuracy)) for entry in entries if (x := _x(entry, key)) is not None],
-            index,
-            label,
-        )
+        points = [(x, _within(entry.accuracy)) for entry in entries if (x := _x(entry, key)) is not None]
+        line(panel, points, index, label)
     panel.set_xlabel(_AXES.get(key, key) if key else "mean effective WNR of the sum [dB]")
     panel.set_ylabel("test accuracy")
     tidy(panel)

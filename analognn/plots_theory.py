@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -16,8 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
 
-from analognn.files import replacing
-from analognn.plots import STYLES
+from analognn.plots import STYLES, tidy
 from analognn.theory.estimator import Affine, NoisyWeights, temperatures
 from analognn.theory.figures import Cut, Figure3, Figure5, Figure6
 from analognn.theory.monte_carlo import Array
@@ -35,12 +33,6 @@ _THETA, _RHO, _LAMBDA = r"factor $\theta$", r"offset $\rho$", r"population compe
 _RANGE, _ERROR = "input range c", "expected squared output error D"
 _SIMULATED = "simulation, 95 %"
 _Line = Literal["-", "--", ":"]
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=150)
 
 
 def figure3(found: Figure3) -> Figure:
@@ -116,7 +108,7 @@ def figure6(found: Figure6) -> Figure:
     ratio.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _best_lambda(best, found)
     for panel in (error, ratio, best):
-        _dress(panel)
+        tidy(panel)
     best.legend(frameon=False, loc="center right")
     lines: dict[str, _Line] = {"exact": "-", "(31) as printed": "--", r"(31) corrected, order $c^2$": ":"}
     _legend(figure, {name: _NAMED[name][0] for name in found.cuts}, lines)
@@ -185,7 +177,7 @@ def _error_cut(panel: Axes, cut: Cut, exact: str, printed: str) -> None:
     panel.plot(cut.x, cut.exact, color=_INK, label=exact)
     panel.plot(cut.x, cut.printed, "--", color=_PRINTED, label=printed)
     _points(panel, cut, label=_SIMULATED)
-    _dress(panel)
+    tidy(panel)
     panel.legend(frameon=False)
 
 
@@ -194,7 +186,7 @@ def _relative(panel: Axes, cut: Cut) -> None:
     panel.plot(cut.x, cut.printed / cut.exact - 1, "--", color=_PRINTED)
     _points(panel, _over_theory(cut))
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    _dress(panel)
+    tidy(panel)
 
 
 def _over_theory(cut: Cut) -> Cut:
@@ -234,12 +226,6 @@ def _best_lambda(panel: Axes, found: Figure6) -> None:
     bottom = panel.get_ylim()[0]
     panel.axhspan(bottom, 0, color="0.94", zorder=0)
     panel.set(title=r"The best $\lambda'$; grey: $\lambda' < 0$", xlabel=_RANGE, ylabel=_LAMBDA, ylim=(bottom, None))
-
-
-def _dress(panel: Axes) -> None:
-    panel.grid(color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _legend(figure: Figure, labels: dict[str, str], lines: dict[str, _Line] | None = None) -> None:

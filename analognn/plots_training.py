@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import textwrap
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,17 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from analognn.files import replacing
-from analognn.plots import STYLES
+from analognn.plots import STYLES, tidy
 from analognn.training.study import Curve, Findings, Panel
 
 _INK = "0.15"
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=150)
 
 
 def draw(findings: Findings, *, title: str) -> Figure:
@@ -61,9 +53,7 @@ def _panel(axes: Axes, panel: Panel, colors: dict[str, int]) -> None:
         if axis.get_scale() == "log":
             _log_ticks(axis)
     axes.set_title("\n".join(textwrap.wrap(panel.title, 55)), fontsize="medium")
-    axes.grid(color="0.9")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy(axes)
     _legend(axes, panel)
 
 
@@ -85,15 +75,8 @@ def _is_alone(curve: Curve, panel: Panel) -> bool:
 def _curve(axes: Axes, curve: Curve, index: int, *, alone: bool) -> None:
     color, marker = STYLES[index % len(STYLES)]
     if curve.kind == "theory":
-        axes.plot(
-            curve.x,
-            curve.y,
-            "--",
-            color=_INK if alone else color,
-            linewidth=1.4,
-            zorder=3,
-            label=curve.label if alone else None,
-        )
+        ink, label = (_INK, curve.label) if alone else (color, None)
+        axes.plot(curve.x, curve.y, "--", color=ink, linewidth=1.4, zorder=3, label=label)
     elif curve.kind == "points" or len(curve.x) == 1:
         axes.errorbar(
             curve.x, curve.y, yerr=curve.half_width, fmt=marker, color=color, markerfacecolor="white", markersize=6,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,9 +14,8 @@ from torch import Tensor
 
 from analognn.channels import units
 from analognn.channels.base import NoiseSplit
-from analognn.files import replacing
 from analognn.ofdm_view import OfdmView
-from analognn.plots import STYLES
+from analognn.plots import STYLES, tidy
 
 _BLUE, _ORANGE, _GREEN, _PINK, _SKY, _RED = (color for color, _ in STYLES)
 _QUADRANTS = (_BLUE, _ORANGE, _GREEN, _PINK)
@@ -32,12 +30,6 @@ _PARTS = {
 _POINTS = 2500
 _SLOTS = 8
 _WEAKEST_DB, _STRONGEST_DB = -20.0, 8.0
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=150)
 
 
 def channel(seen: OfdmView, *, title: str) -> Figure:
@@ -72,7 +64,7 @@ def noise_splits(splits: Mapping[str, NoiseSplit], *, title: str) -> Figure:
     panel.set_xlim(0, 1.15 * left.max() or 1.0)
     panel.invert_yaxis()
     panel.set_xlabel("noise variance / variance of the weights")
-    _dress(panel)
+    tidy(panel)
     panel.grid(visible=False, axis="y")
     figure.legend(loc="outside lower center", ncols=len(used) or 1, frameon=False)
     figure.suptitle(title, fontsize=12)
@@ -99,7 +91,7 @@ def _constellations(before: Axes, after: Axes, seen: OfdmView) -> None:
         reach = max(1.6, float(np.quantile(np.abs([points.real, points.imag]), 0.99)))
         panel.set(title=title, xlabel="in phase", ylabel="quadrature", xlim=(-reach, reach), ylim=(-reach, reach))
         panel.set_box_aspect(1)
-        _dress(panel)
+        tidy(panel)
 
 
 def _parts(panel: Axes, seen: OfdmView) -> None:
@@ -120,7 +112,7 @@ def _parts(panel: Axes, seen: OfdmView) -> None:
         note = f"not the same for all:\nhalf of the weights\nhave {half:.1f} dB or more"
         panel.text(0.97, 0.06, note, transform=panel.transAxes, ha="right", fontsize=9)
     panel.set_box_aspect(1)
-    _dress(panel)
+    tidy(panel)
     panel.grid(visible=False, axis="y")
 
 
@@ -153,9 +145,3 @@ def _gain(figure: Figure, panel: Axes, seen: OfdmView) -> None:
 def _wnr_db(noise_var: float) -> float:
     """Of weights of variance 1."""
     return units.noise_var_to_wnr_db(noise_var, 1.0)
-
-
-def _dress(panel: Axes) -> None:
-    panel.grid(color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from analognn import compat, plots_training, progress
+from analognn import compat, plots, plots_training, progress
 from analognn.files import replacing
 from analognn.training.study import STUDIES, load
 
@@ -30,7 +30,7 @@ def record(name: str, folder: Path, *, seeds: int, data_dir: Path | None) -> Non
     study = load(name)
     with progress.bar(name, "runs") as report:
         findings = study.find(seeds=seeds, data_dir=data_dir, progress=report)
-    plots_training.write(plots_training.draw(findings, title=study.summary), folder / f"{name}.png")
+    plots.write(plots_training.draw(findings, title=study.summary), folder / f"{name}.png")
     findings.write(study, folder / f"{name}.json")
 
 

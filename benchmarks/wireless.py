@@ -26,7 +26,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analognn import backends, compat, models, plots, plots_wireless, progress
+from analognn import backends, compat, models, plots, progress
 from analognn.channels.precoding import UnboundedPowerWarning
 from analognn.channels.units import linear_to_db
 from analognn.denoise import Mmse, Prior
@@ -218,7 +218,7 @@ def main() -> None:
     clean = result.summary.clean
     assert clean is not None
     found = curves(record for record in records if record.medium != "clean")
-    plots_wireless.write(picture(found, clean, scenario), options.out / "accuracy_vs_esn0.png")
+    plots.write(picture(found, clean, scenario), options.out / "accuracy_vs_esn0.png")
     with replacing(options.out / "REPORT.md") as part:
         part.write_text(lines, encoding="utf-8")
     print(lines)

@@ -31,7 +31,7 @@ import torch
 from hardware import Subject
 from rich.progress import track
 
-from analognn import ChannelBackend, compat, plots_wireless
+from analognn import ChannelBackend, compat, plots, plots_wireless
 from analognn.certificate import certify
 from analognn.certificate.by_name import Named
 from analognn.channels import Ofdm
@@ -238,7 +238,7 @@ def main() -> None:
     noise = gaussian(options.out)
     splits = {label: NoiseSplit(**found["split"]) for label, found in noise.items()}
     title = "Noise on the weights by what is known of the channel: TDL-A, Es/N0 10 dB, truncated inversion"
-    plots_wireless.write(plots_wireless.noise_splits(splits, title=title), options.out / "csi-split.png")
+    plots.write(plots_wireless.noise_splits(splits, title=title), options.out / "csi-split.png")
     certified = list(certificates(options.out, options.data))
     text = report(noise, certified, interleaving(options.out, options.data))
     with replacing(options.out / "CSI.md") as part:
