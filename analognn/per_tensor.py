@@ -9,13 +9,12 @@ one step for a whole model drowns the small ones.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 
 from analognn.backends import Backend
 from analognn.channels import Channel, Quantised, Received
-from analognn.channels.base import Source, Usage
+from analognn.channels.base import Usage, least_known
 from analognn.packing import PackedWeights
 
 
@@ -41,11 +40,10 @@ class PerTensor(Backend):
         """See :meth:`Backend.receive`."""
         tensors = [tensor.reshape(-1) for _, tensor in packed.tensors()]
         parts = [self.channel.transmit(tensor, generator=generator) for tensor in tensors]
-        sources = {part.source for part in parts}
         return Received(
             values=torch.cat([part.values for part in parts]),
             noise_var=torch.cat([part.noise_var_per_value for part in parts]),
-            source=next(kind for kind in reversed(get_args(Source)) if kind in sources),
+            source=least_known(part.source for part in parts),
             usage=Usage.total([part.usage for part in parts]),
         )
 

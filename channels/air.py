@@ -66,13 +66,6 @@ class Air(Protocol):
             y: [slots, num_rx, num_symbols, fft_size].
         """
 
-    def interference(self, x: Tensor, draw: Draw, seed: int) -> Tensor:
-        """E|i|^2 [slots, num_rx, num_symbols, fft_size] over data with the powers |x|^2, to be averaged over positions.
-
-        An unbiased estimate from one draw of random phases, hence what a receiver that knows the channel and the powers
-        can work out without knowing the data. Its standard error is the value itself at each single position.
-        """
-
 
 def make_air(domain: str, fading: Fading, grid: Grid, *, device: str, precision: str) -> Air:
     """The air in the ``frequency`` or the ``time`` domain.
@@ -117,10 +110,6 @@ class FrequencyAir:
         with seeded(seed, self._device):
             y: Tensor = self._apply(x[:, None], h, no)
         return y[:, 0]
-
-    def interference(self, x: Tensor, draw: Draw, seed: int) -> Tensor:
-        """0, of shape (); see :class:`Air`."""
-        return torch.zeros((), dtype=x.dtype.to_real(), device=x.device)
 
     def _response(self, a: Tensor, tau: Tensor) -> Tensor:
         return merge_antennas(frequency_response(a, tau, self._grid.fft_size, self._grid.subcarrier_spacing))

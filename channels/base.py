@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, get_args
 
@@ -20,6 +20,16 @@ from torch import Tensor
 from . import checks
 
 Source = Literal["exact", "side-information", "estimated"]
+"""How a receiver knows a variance, from what is known best to what is known least."""
+
+
+def least_known(sources: Iterable[Source]) -> Source:
+    """The source of what is made of several.
+
+    >>> least_known(["exact", "estimated", "exact"])
+    'estimated'
+    """
+    return max(sources, key=get_args(Source).index)
 
 
 @dataclass(frozen=True)

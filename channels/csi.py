@@ -160,11 +160,18 @@ def interpolation(grid: Grid, *, still: bool) -> Tensor:
 def least_squares_lmmse(grid: Grid, no: float, doppler: float, *, still: bool) -> tuple[Tensor, Tensor]:
     """Gain c / E|o|^2 and err_var of the ``ls`` line, [num_symbols or 1, 1] each, float64.
 
+    Args:
+        grid: where the pilots are.
+        no: s2, variance of the complex noise on one pilot.
+        doppler: f_D [Hz]; of no concern to a channel that stands still.
+        still: whether the channel stands still within a slot, at whatever speed the user moves.
+
     >>> gain, err_var = least_squares_lmmse(Grid(), 0.1, 0.0, still=True)
     >>> round(float(gain), 4), round(float(err_var), 4)
     (0.9524, 0.0476)
     """
     weights = interpolation(grid, still=still)
+    doppler = 0.0 if still else doppler  # block fading ages from slot to slot alone
     pilots = torch.tensor(grid.pilot_symbols, dtype=torch.float64) * grid.symbol_duration
     times = pilots[:1] if still else torch.arange(grid.num_symbols, dtype=torch.float64) * grid.symbol_duration
     among = jakes(doppler * (pilots[:, None] - pilots)) + no * torch.eye(len(pilots), dtype=torch.float64)

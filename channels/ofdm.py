@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import checks, units
-from .base import Channel, NoiseSplit, Received, Usage
+from .base import Channel, NoiseSplit, Received, Usage, least_known
 from .csi import Csi
 from .fading import Fading
 from .grid import Grid
@@ -209,8 +209,7 @@ def _batch(rows: list[Received], x: Tensor) -> Received:
         noise_var = torch.stack([torch.as_tensor(v, device=x.device).expand(x.shape[-1]) for v in variances])
         noise_var = noise_var.view(x.shape)
     values = torch.stack([row.values for row in rows]).view(x.shape)
-    sources = {row.source for row in rows}
-    source = next(kind for kind in ("estimated", "side-information", "exact") if kind in sources)
+    source = least_known(row.source for row in rows)
     return Received(values, noise_var, source, Usage.total([row.usage for row in rows]), _mean_split(rows))
 
 

@@ -14,12 +14,8 @@ import torch
 from torch import Tensor
 
 from . import checks
-from .base import Channel, Received, Source, Usage
+from .base import Channel, Received, Usage, least_known
 from .ofdm import Ofdm
-
-SOURCES: tuple[Source, ...] = ("exact", "side-information", "estimated")
-"""From what is known best to what is known least."""
-
 
 NOISELESS = 1e-200
 """Variance that stands for none: such a reception outweighs every other."""
@@ -63,9 +59,9 @@ class Repeated(Channel):
             sources.append(received.source)
         values = torch.where(precision > 0, weighted / precision, mean)  # erased every time
         noise_var = torch.where(precision < 1 / NOISELESS, 1 / precision, 0.0)
-        worst = max(sources, key=SOURCES.index)
         usage = replace(Usage.total(usages), side_info_bits=usages[0].side_info_bits)  # sent once
-        return Received(values.to(x.dtype), float(noise_var) if noise_var.ndim == 0 else noise_var, worst, usage)
+        found = float(noise_var) if noise_var.ndim == 0 else noise_var
+        return Received(values.to(x.dtype), found, least_known(sources), usage)
 
 
 def repeated_ofdm(

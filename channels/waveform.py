@@ -77,15 +77,6 @@ class TimeAir:
             noisy: Tensor = self._add_noise(y, no)
         return noisy
 
-    def interference(self, x: Tensor, draw: Draw, seed: int) -> Tensor:
-        """See :class:`~analognn.channels.air.Air`."""
-        generator = torch.Generator(x.device).manual_seed(seed)
-        turns = torch.randint(4, (len(x), 1, *x.shape[2:]), generator=generator, device=x.device)
-        x = x * torch.tensor([1, 1j, -1, -1j], dtype=x.dtype, device=x.device)[turns]
-        gained = draw.h * x
-        own = gained.sum(1, keepdim=True) if self._num_tx > 1 else gained
-        return (self(x, draw, 0.0, 0) - own).abs().square()
-
     @property
     def _advance(self) -> int:
         """Samples by which the receiver's window opens before the end of the prefix, for the pulse's precursors."""

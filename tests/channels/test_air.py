@@ -79,7 +79,6 @@ def test_without_interference_each_subcarrier_sees_its_gain(domain: str, antenna
     y = air(x, draw, 0.0, 0)
     assert y.shape == (32, fading.num_rx, 3, 64)
     torch.testing.assert_close(y, own(x, draw) if fading.num_tx > 1 else draw.h * x)
-    assert float(air.interference(x, draw, 0).max()) < 1e-20
 
 
 def test_delays_of_whole_samples_have_the_same_response_in_both_domains(tmp_path: Path) -> None:
@@ -139,25 +138,6 @@ def test_power_that_a_fast_user_spreads_over_the_subcarriers(speed: float) -> No
     for wrong in (0.0, 2 * expected):
         with pytest.raises(AssertionError):
             check_power(power, wrong)
-
-
-@pytest.mark.parametrize("antennas", [{}, {"num_rx": 2}, {"num_tx": 2}])
-def test_interference_is_estimated_without_knowing_the_data(antennas: dict[str, int]) -> None:
-    """For a precoded x, whose power follows the channel."""
-    fading = Fading("tdl-c", delay_spread=3e-6, speed=60.0, **antennas)
-    air = time_air(fading, interferes=True)
-    draw = air.draw(0)
-    p = draw.h.conj() / draw.h.abs().square().clamp(min=0.1) if fading.num_tx > 1 or not antennas else 1.0
-    truth, estimates = [], []
-    for seed in range(20):
-        x = p * symbols(seed=seed)
-        y = air(x, draw, 0.0, 0)
-        residual = y - (own(x, draw) if fading.num_tx > 1 else draw.h * x)
-        truth.append(residual.abs().square().mean((1, 2, 3)))
-        estimates.append(air.interference(x, draw, seed).mean((1, 2, 3)))
-    check_power(torch.cat(truth) - torch.cat(estimates), 0.0)
-    with pytest.raises(AssertionError):
-        check_power(torch.cat(truth) - 2 * torch.cat(estimates), 0.0)
 
 
 def test_noise_is_as_strong_as_said_and_the_same_in_both_domains() -> None:

@@ -47,6 +47,7 @@ def check_mean_of_slots(terms: Tensor, wanted: float) -> None:
 KINDS = [
     (Csi("perfect"), Fading("rayleigh")),
     (Csi("ls"), Fading("rayleigh")),
+    (Csi("ls"), Fading("rayleigh", speed=60.0)),  # stands still within a slot
     (Csi("ls", esn0_db=0.0), Fading("tdl-a")),
     (Csi("ls"), Fading("tdl-b", speed=100.0, carrier_frequency=6e9)),
     (Csi("outdated", delay=1e-3), Fading("rayleigh", speed=20.0)),
@@ -78,8 +79,9 @@ def test_another_variance_would_be_noticed(csi: Csi, fading: Fading, factor: flo
 
 def test_closed_forms() -> None:
     """LS of P pilots: s2 / (P + s2); one old observation: 1 - J0(2 pi f_D t)^2; one bit a part: 1 - 2 / pi."""
-    _, _, err_var = learn(Csi("ls"), Fading("rayleigh"), chunks=1)
-    assert float(err_var[0, 0, 0]) == pytest.approx(NO / (2 + NO))
+    for speed in (None, 60.0):
+        _, _, err_var = learn(Csi("ls"), Fading("rayleigh", speed=speed), chunks=1)
+        assert float(err_var[0, 0, 0]) == pytest.approx(NO / (2 + NO))
     fading = Fading("rayleigh", speed=20.0, carrier_frequency=3e9)
     _, _, err_var = learn(Csi("outdated", delay=1e-3), fading, chunks=1)
     assert float(err_var[0, 0, 0]) == pytest.approx(1 - float(j0(2 * math.pi * 20.0 * 3e9 / 299_792_458 * 1e-3)) ** 2)

@@ -99,6 +99,21 @@ def test_contract_has_teeth(kwargs: dict[str, object], factor: float) -> None:
         check_channel(Misreported(ofdm(**kwargs), factor), n=8000, coherence=2 * PER_SLOT)
 
 
+@pytest.mark.filterwarnings("ignore::analognn.channels.InterferenceWarning")
+@pytest.mark.parametrize("antennas", [{}, {"num_rx": 2}, {"num_tx": 2}], ids=str)
+def test_interference_alone_has_the_variance_that_is_reported(antennas: dict[str, int]) -> None:
+    """Without noise all that is left is what a short prefix and a fast user let through, estimated without the data."""
+    spread = {"domain": "time", "delay_spread": 3e-6, "subcarrier_spacing": 60e3, "speed": 200.0}
+    w = weights(4 * PER_SLOT * 200)
+    received = send(ofdm(QUIET, model="tdl-c", **spread, **antennas), w)
+    ratio = (received.values - w).square() / received.noise_var
+    blocks = ratio.view(-1, 4 * PER_SLOT).mean(1)  # of two slots each, which have a channel of their own
+    bound = 5 * float(blocks.std()) / math.sqrt(len(blocks))
+    assert float(blocks.mean()) == pytest.approx(1.0, abs=bound)
+    for factor in (0.0, 2.0):
+        assert factor * float(blocks.mean()) != pytest.approx(1.0, abs=bound)
+
+
 @pytest.mark.parametrize("policy", ["skip", "erase"])
 def test_outage(policy: str) -> None:
     """1 - exp(-t) of the positions; slots of block fading are the independent samples."""
