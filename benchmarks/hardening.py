@@ -41,9 +41,9 @@ from analognn.estimates import estimate
 from analognn.experiments import Medium, Record, Scenario, Store, run, runner, summarise
 from analognn.experiments.feel import FeelScenario, FeelStore, feel
 from analognn.experiments.reading import read
+from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.rows import RowStore
 from analognn.experiments.scenario import Denoising
-from analognn.experiments.trial import denoisers, receptions
 from analognn.files import replacing
 
 HERE = Path(__file__).parent
@@ -202,7 +202,7 @@ def large_folder(count: int) -> dict[str, Any]:
         with timed("open and check"):
             Store.create(Path(folder), scenario)
         with timed("plan what is left"):
-            runner._plan(store, scenario)
+            runner.left(store)
         with timed("summarise"):
             summarise(store)
         with timed("export as CSV"):

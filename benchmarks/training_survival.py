@@ -32,7 +32,9 @@ from analognn.channels import Awgn
 from analognn.estimates import estimate
 from analognn.evaluate import Evaluator
 from analognn.experiments import Denoising, Medium, Scenario
-from analognn.experiments.trial import Reception, Workspace, prepare, run_trials
+from analognn.experiments.record import Reception
+from analognn.experiments.trial import run_trials
+from analognn.experiments.workspace import Workspace, prepare
 from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.progress import bar, counted
@@ -144,12 +146,19 @@ def survive(method: Method, seed: int, workspace: Workspace) -> Result:
     strength, model = chosen(method, seed, train_set, Evaluator(*held_out, device="cpu"))
     layout = ParameterLayout.from_model(model)
     side = measure(model, layout, train_set[0][:300], directions=SCENARIO.denoiser.directions)
-    own = replace(workspace, model=model, layout=layout, packed=layout.pack(model), side=side)
+    own = replace(
+        workspace,
+        scenario=replace(SCENARIO, seed=seed),
+        model=model,
+        layout=layout,
+        packed=layout.pack(model),
+        side=side,
+    )
     accuracy: dict[str, dict[str, float]] = {}
     wnr_db = {}
     for medium in SCENARIO.media:
         draws = [Reception(medium, "{}", k) for k in range(SCENARIO.seeds)]
-        records = [r for each in draws for r in run_trials(own, replace(SCENARIO, seed=seed), each, RECEIVERS)]
+        records = [r for each in draws for r in run_trials(own, each, RECEIVERS)]
         accuracy[medium] = {
             name: statistics.fmean(r.correct / r.total for r in records if r.denoiser == name) for name in RECEIVERS
         }

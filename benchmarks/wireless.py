@@ -32,7 +32,8 @@ from analognn.channels.units import linear_to_db
 from analognn.denoise import Mmse, Prior
 from analognn.estimates import estimate
 from analognn.experiments import Record, Scenario, Store, run
-from analognn.experiments.trial import receptions, seeded
+from analognn.experiments.record import receptions
+from analognn.experiments.trial import seeded
 from analognn.files import replacing
 from analognn.packing import ParameterLayout
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analognn.estimates import Estimate, bootstrap
-from analognn.experiments.trial import Record
+from analognn.experiments.record import Record
 
 BASELINE = "ml"
 Curve = Sequence[tuple[float, float]]

@@ -61,7 +61,7 @@ def logged(store: RowStore[Any, Any], logs: Sequence[Log]) -> Iterator[None]:
         yield
         return
 
-    def told(row: Any) -> None:
+    def told(row: Any, _number: int) -> None:
         for each in logs:
             each.add(*scalars(row, store.KEY))
 

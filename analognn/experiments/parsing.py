@@ -31,6 +31,9 @@ MAX_DEPTH = 16
 class Recipe(ABC):
     """An experiment as nested tables. Subclass as a frozen dataclass whose fields are the keys."""
 
+    name: str
+    """For people and for the run folder."""
+
     FOLDER: ClassVar[str]
     """Where the shipped ones lie, below this package."""
     COMMAND: ClassVar[str]
@@ -189,6 +192,12 @@ def check_rows(owner: str, rows: int, what: str) -> None:
             f"`{owner}` asks for more rows of results ({what}) than the {MAX_ROWS:,} that one run folder is for. Ask "
             "for fewer, or split it."
         )
+
+
+def check_size(owner: str, name: str, value: int, available: int, what: str) -> None:
+    """Raise ``ValueError`` if a scenario asks for more examples than there are."""
+    if value > available:
+        raise ValueError(f"`{owner}({name}=...)` must be <= {available}, the size of the {what}; got {value}.")
 
 
 def check_name(owner: str, name: str) -> None:

@@ -10,18 +10,18 @@ safetensors file:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from analognn.channels import checks
 from analognn.experiments.engines import one_thread
 from analognn.experiments.parsing import set_key
-from analognn.experiments.scenario import Point, Scenario
-from analognn.experiments.trial import Reception, arrive, delivery, prepare, results
+from analognn.experiments.record import Reception
+from analognn.experiments.scenario import Point, Scenario, canonical
+from analognn.experiments.trial import arrive, delivery, results
+from analognn.experiments.workspace import prepare
 
 
 def restored(
@@ -43,11 +43,11 @@ def restored(
     checks.choice("restored", "receiver", receiver, scenario.denoiser.names)
     with one_thread():
         workspace = prepare(scenario, data_dir=data_dir, device=device)
-        backend, received, model, _ = arrive(workspace, scenario, reception)
-        if not bool(torch.isfinite(torch.as_tensor(received.noise_var)).any()):
+        arrival = arrive(workspace, reception)
+        if arrival.lost:
             raise ValueError(f"No weight arrived in {reception}: there is no model to restore.")
-        arrived = delivery(workspace, scenario, reception, model, received)
-        ((_, _, result),) = results(workspace, scenario, reception, backend, arrived, (receiver,))
+        delivered = delivery(workspace, reception, arrival)
+        ((_, _, result),) = results(workspace, reception, arrival, delivered, (receiver,))
     return result.copied_model().cpu()
 
 
@@ -79,4 +79,4 @@ def reception_of(scenario: Scenario, medium: str = "", settings: Sequence[str] =
             f"Name one point of {label!r} by KEY=VALUE; {asked or 'nothing'} fits {len(points)} of {there}."
         )
     checks.integer("reception", "seed", seed, ge=0)
-    return Reception(label, json.dumps(points[0], sort_keys=True), seed)
+    return Reception(label, canonical(points[0]), seed)

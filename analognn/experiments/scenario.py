@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,12 +27,22 @@ if TYPE_CHECKING:
 
 Point = dict[str, Any]
 """The swept parameters of a medium at one point: parameter name -> value."""
+
 CLEAN = "clean"
 """Label of the medium that changes nothing: the reference row of every run."""
 
 _YOUNGER: dict[str, dict[str, Any]] = {"denoiser": {"unlabelled": 0, "directions": 4}}
 """Table -> key -> default of the keys that came later: at their default they do not count towards the identity, so
 that records made before them keep theirs."""
+
+
+def canonical(point: Point) -> str:
+    """A point as rows name it.
+
+    >>> canonical({"wnr_db": 6.0, "delay": 1})
+    '{"delay": 1, "wnr_db": 6.0}'
+    """
+    return json.dumps(point, sort_keys=True)
 
 
 @dataclass(frozen=True)

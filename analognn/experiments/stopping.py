@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from analognn.estimates import Estimate, bootstrap, estimate
 from analognn.experiments.gains import BASELINE, area, curves
+from analognn.experiments.record import Record
 from analognn.experiments.scenario import Scenario, Stop
-from analognn.experiments.trial import Record
 
 
 def draws(scenario: Scenario, records: Iterable[Record]) -> dict[str, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from analognn.experiments.parsing import Recipe
+from analognn.experiments.record import Record
 from analognn.experiments.rows import RowStore
 from analognn.experiments.scenario import Scenario
-from analognn.experiments.trial import Record
 
 
 class Store(RowStore[Scenario, Record]):

@@ -17,10 +17,10 @@ from typing import Any
 
 from analognn import compat
 from analognn.estimates import Estimate, estimate
+from analognn.experiments.record import Record
 from analognn.experiments.rows import Results
-from analognn.experiments.scenario import Point, Scenario
+from analognn.experiments.scenario import CLEAN, Point, Scenario, canonical
 from analognn.experiments.store import Store
-from analognn.experiments.trial import CLEAN, Record
 from analognn.files import replacing
 from analognn.receiver import receiver
 
@@ -127,7 +127,7 @@ def summarise(results: Results[Scenario, Record]) -> Summary:
     for label, medium in scenario.media.items():
         for point in medium.points():
             for denoiser in scenario.denoiser.names:
-                key = label, json.dumps(point, sort_keys=True)
+                key = label, canonical(point)
                 if records := groups.get((*key, denoiser)):
                     entries.append(_entry(point, records, groups.get((*key, "ml"), [])))
     return Summary(scenario, clean[0].correct / clean[0].total if clean else None, tuple(entries))

@@ -14,15 +14,15 @@ POLL = 0.3
 
 
 @contextmanager
-def watched(store: RowStore[Any, Row], told: Callable[[Row], None]) -> Iterator[None]:
-    """Call ``told``, from a thread of its own, with each row that is committed while the block runs."""
+def watched(store: RowStore[Any, Row], told: Callable[[Row, int], None]) -> Iterator[None]:
+    """Call ``told``, from a thread of its own, with each row that is committed while the block runs and its number."""
     done, ended = len(store.records()), threading.Event()
 
     def look() -> None:
         nonlocal done
         for row in store.records(after=done):
             done += 1
-            told(row)
+            told(row, done)
 
     def watch() -> None:
         while not ended.wait(POLL):

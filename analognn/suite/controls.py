@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from analognn.experiments.trial import CLEAN, Record
+from analognn.experiments.record import Record
+from analognn.experiments.scenario import CLEAN
 
 BIT_EXACT, UNCHANGED = "infinite-", "noiseless-"
 

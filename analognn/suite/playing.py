@@ -21,7 +21,7 @@ from analognn import compat
 from analognn.experiments import Store, run
 from analognn.experiments.engines import Workers
 from analognn.experiments.feel import FeelScenario, FeelStore, feel
-from analognn.experiments.trial import prepare
+from analognn.experiments.workspace import prepare
 from analognn.files import replacing
 from analognn.progress import Report
 from analognn.suite.board import markdown

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from analognn.estimates import Estimate, bootstrap
 from analognn.experiments.gains import BASELINE, Curve, Gain, area, curves, gains
-from analognn.experiments.trial import CLEAN, Record
+from analognn.experiments.record import Record
+from analognn.experiments.scenario import CLEAN
 from analognn.receiver import BUDGETS
 
 SHARES = (0.6, 0.8, 0.9)

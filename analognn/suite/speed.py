@@ -18,7 +18,10 @@ import torch
 from analognn import backends
 from analognn.experiments import Scenario
 from analognn.experiments.engines import one_thread
-from analognn.experiments.trial import Reception, Workspace, delivery
+from analognn.experiments.record import Reception
+from analognn.experiments.scenario import canonical
+from analognn.experiments.trial import arrive, delivery
+from analognn.experiments.workspace import Workspace
 
 Made = TypeVar("Made")
 
@@ -56,10 +59,8 @@ def timings(workspace: Workspace, scenario: Scenario) -> Iterator[Timing]:
                 return backend.receive(workspace.packed, generator=torch.Generator().manual_seed(scenario.seed))
 
             yield Timing("medium", label, weights, _best(receive, scenario.seeds))
-        medium = scenario.media[first]
-        backend = backends.create(medium.backend, **medium.at(next(medium.points())))
-        received = backend.receive(workspace.packed, generator=torch.Generator().manual_seed(scenario.seed))
-        start = delivery(workspace, scenario, Reception(first, "{}", 0), workspace.model, received)
+        reception = Reception(first, canonical(next(scenario.media[first].points())), 0)
+        start = delivery(workspace, reception, arrive(workspace, reception))
         for name, receiver in scenario.denoiser.receivers().items():
             yield Timing("receiver", name, weights, _best(lambda r=receiver: r(start), scenario.seeds))  # type: ignore[misc]
 

@@ -17,8 +17,10 @@ from analognn import data, models
 from analognn.denoise import Prior
 from analognn.evaluate import Evaluator, Inputs
 from analognn.experiments import Denoising, Medium, Scenario, Store
+from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.summary import write_summary
-from analognn.experiments.trial import Workspace, denoisers, prepare, receptions, run_trials
+from analognn.experiments.trial import run_trials
+from analognn.experiments.workspace import Workspace, prepare
 from analognn.files import replacing
 from analognn.models import ImageModel
 from analognn.packing import ParameterLayout
@@ -101,7 +103,7 @@ def fill(folder: Path, recipe: Recipe, preset: Preset, *, data_dir: Path | None,
     prepared = workspace(planned, recipe, preset, data_dir, device) if jobs else None
     for index, (draw, names) in enumerate(jobs):
         report(index, len(jobs))
-        for record in run_trials(prepared, planned, draw, names):
+        for record in run_trials(prepared, draw, names):
             store.put(record)
     report(len(jobs), len(jobs))
     store.export_csv()

@@ -35,7 +35,10 @@ from torch.nn import functional as F
 from analognn import compat, data, models, progress
 from analognn.channels import Awgn
 from analognn.experiments import Denoising, Medium, Record, Scenario
-from analognn.experiments.trial import CLEAN, MEASURED, Workspace, prepare, receptions, run_trials
+from analognn.experiments.record import receptions
+from analognn.experiments.scenario import CLEAN
+from analognn.experiments.trial import run_trials
+from analognn.experiments.workspace import MEASURED, Workspace, prepare
 from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.receiver import measure
@@ -211,7 +214,7 @@ class Bench:
         scenario, records = self.recipe.scenario, []
         for reception in receptions(scenario):
             if reception.seed == seed and reception.medium != CLEAN:
-                records += run_trials(workspace, scenario, reception, scenario.denoiser.names)
+                records += run_trials(workspace, reception, scenario.denoiser.names)
         keep = ("medium", "point", "seed", "denoiser", "backend", "correct", "total", "loss_sum", "wnr_db")
         return workspace.test(workspace.model).accuracy, [{key: getattr(r, key) for key in keep} for r in records]
 

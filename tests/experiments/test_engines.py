@@ -147,11 +147,11 @@ def test_a_job_that_always_kills_its_ray_worker_is_told_and_the_others_are_done(
 
 @needs_ray
 def test_a_trial_that_raises_on_the_cluster_is_told_with_its_traceback(cluster, tiny, tmp_path, monkeypatch):
-    def breaks(_shared, job):
+    def breaks(_workspace, job, _state):
         yield from ()
         raise ArithmeticError(f"broke at {job.reception.seed}")
 
-    monkeypatch.setattr(runner, "_compute", breaks)
+    monkeypatch.setattr(runner.Trials, "compute", staticmethod(breaks))
     result = run(dataclasses.replace(tiny, seeds=1), tmp_path, workers=cluster)
     assert len(result.failures) == 3
     assert any('awgn {"wnr_db": 6.0} seed 0:' in failure for failure in result.failures)

@@ -19,6 +19,7 @@ from analognn.experiments import Store
 from analognn.experiments.engines import RayCluster
 from analognn.experiments.feel import FeelScenario, FeelStore, Run, feel, store, training
 from analognn.experiments.feel.gains import accuracy_curves, crossing
+from analognn.experiments.feel.rounds import runs
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import best_by_validation, best_on_test, last
 from analognn.federated import State
@@ -55,7 +56,7 @@ def same_states(one, other):
 def test_a_run_has_one_row_a_round_and_one_model_a_training(finished):
     scenario, folder, result, told = finished
     trainings = [Run(NOISELESS, "{}", 0), Run("ml", AT, 0), Run("searched", AT, 0)]
-    assert training.runs(scenario) == trainings
+    assert runs(scenario) == trainings
     assert set(rows(folder)) == {(run, r) for run in trainings for r in range(2)}
     assert result.failures == ()
     assert len(states(folder)) == 3
@@ -71,7 +72,7 @@ def test_a_run_has_one_row_a_round_and_one_model_a_training(finished):
 def test_a_row_says_what_the_round_did(finished):
     _, folder, _, _ = finished
     found = rows(folder)
-    clean, noisy, searched = (found[run, 1] for run in training.runs(tiny()))
+    clean, noisy, searched = (found[run, 1] for run in runs(tiny()))
     assert (clean.noise_var, clean.effective_wnr_db) == (0.0, None)
     assert noisy.effective_wnr_db == pytest.approx(-5.0)
     assert noisy.noise_var == pytest.approx(noisy.update_power * 10**0.5)
@@ -141,9 +142,9 @@ def test_a_cluster_sends_rounds_and_states_back(finished, tmp_path):
         """Computes each job here and, as Ray does, hands over what it yields and what it raises."""
 
         def stream(self, function, shared, jobs, *, num_gpus=0):
-            for job in jobs:
+            for job in (handed := list(jobs)):
                 yield from ((job, result) for result in function(shared, job))
-            yield jobs[0], RuntimeError("lost")
+            yield handed[0], RuntimeError("lost")
 
     scenario, folder, _, _ = finished
     result = feel(scenario, tmp_path, workers=OnTheSpot(), device="cpu")

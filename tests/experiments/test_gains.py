@@ -5,7 +5,7 @@ import pytest
 
 from analognn.estimates import Estimate, bootstrap
 from analognn.experiments.gains import area, crossing_db, curves, gains
-from analognn.experiments.trial import Record
+from analognn.experiments.record import Record
 
 
 def record(denoiser, seed, wnr_db, correct):

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from analognn.experiments import Denoising, Medium, Scenario, Store, run, summarise
-from analognn.experiments.trial import prepare, receptions, run_trials, seeded
+from analognn.experiments.record import receptions
+from analognn.experiments.trial import run_trials, seeded
+from analognn.experiments.workspace import prepare
 from analognn.receiver import Receiver, Spent
 
 YOUNGER = ("budget", "unlabelled", "labelled", "receiver_bits")
@@ -63,7 +65,7 @@ def test_unlabelled_examples_are_validation_inputs_and_none_of_the_labelled(chai
     workspace, reception = prepare(chains), receptions(chains)[1]
     seen = []
     monkeypatch.setattr(Receiver, "__call__", lambda self, delivery: seen.append(delivery) or delivery)
-    list(run_trials(workspace, chains, reception, ["ml"]))
+    list(run_trials(workspace, reception, ["ml"]))
     (arrived,) = seen
     everything = workspace.validation.inputs.flatten(1)
 

@@ -12,7 +12,7 @@ from analognn import checkpoints, models
 from analognn.cli import main
 from analognn.evaluate import Evaluator
 from analognn.experiments import Store, run, tables
-from analognn.experiments.trial import prepare
+from analognn.experiments.workspace import prepare
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ from scipy import stats
 from analognn import MmsePb
 from analognn.estimates import estimate
 from analognn.experiments import Denoising, Medium, Store, run, runner, summarise
-from analognn.experiments.trial import Reception, denoisers, prepare, receptions, run_trials, seeded
+from analognn.experiments.record import Reception, denoisers, receptions
+from analognn.experiments.trial import run_trials, seeded
+from analognn.experiments.workspace import prepare
 
 
 def rows(folder):
@@ -120,7 +122,7 @@ def test_a_trial_repeats_bit_by_bit_and_its_columns_fit_together(finished):
     reception = Reception("awgn", '{"wnr_db": 0.0}', 1)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    records = list(run_trials(workspace, scenario, reception, denoisers(scenario, reception)))
+    records = list(run_trials(workspace, reception, denoisers(scenario, reception)))
     torch.set_num_threads(threads)
     assert [dataclasses.replace(r, wall_s=None) for r in records] == [rows(folder)[r.key] for r in records]
     ml, _, mmsep, mmsepb = records
@@ -152,10 +154,10 @@ def test_seeds_are_made_of_the_identity_of_the_draw(tiny):
 def test_a_failed_draw_is_told_and_the_others_are_kept(tiny, tmp_path, monkeypatch):
     genuine = runner.run_trials
 
-    def fails_once(workspace, scenario, reception, names):
+    def fails_once(workspace, reception, names):
         if reception == Reception("awgn", '{"wnr_db": 6.0}', 0):
             raise RuntimeError("the medium broke")
-        yield from genuine(workspace, scenario, reception, names)
+        yield from genuine(workspace, reception, names)
 
     monkeypatch.setattr(runner, "run_trials", fails_once)
     result = run(tiny, tmp_path, workers=1)

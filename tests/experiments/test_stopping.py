@@ -6,8 +6,8 @@ import json
 import pytest
 
 from analognn.experiments import Denoising, Scenario, Store, run
+from analognn.experiments.record import Record
 from analognn.experiments.stopping import draws
-from analognn.experiments.trial import Record
 
 RULE = 'name="x"\nmodel="mnist-resnet8"\nseeds=2\n[media.a]\nbackend="awgn"\nwnr_db=[0.0, 6.0]\n'
 RULE += '[media.b]\nbackend="awgn"\nwnr_db=3.0\n[denoiser]\nnames=["ml", "mmse"]\n'

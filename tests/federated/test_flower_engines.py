@@ -16,8 +16,9 @@ from federated_helpers import same
 from flower_processes import APP, free_port, run_app, superlink
 
 from analognn.experiments.engines import one_thread
+from analognn.experiments.feel.rounds import Run
 from analognn.experiments.feel.scenario import FeelScenario
-from analognn.experiments.feel.training import Run, begin, prepare
+from analognn.experiments.feel.training import begin, prepare
 from analognn.federated import State, play
 
 pytestmark = pytest.mark.timeout(1800)

@@ -22,8 +22,8 @@ from analognn.experiments import Store, run, runner, summarise
 from analognn.experiments.feel import FeelScenario, FeelStore, RoundRow, Run
 from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.reading import kind, read
+from analognn.experiments.record import Record, denoisers, receptions
 from analognn.experiments.summary import write_summary
-from analognn.experiments.trial import Record, denoisers, receptions
 from analognn.federated import State
 from analognn.files import UnwritableError, replacing
 
@@ -43,8 +43,8 @@ def records(scenario):
 @pytest.fixture
 def stubbed(monkeypatch):
     """Trials that cost nothing."""
-    monkeypatch.setattr(runner, "_workspace", lambda _place: SimpleNamespace(fingerprint=SETTLED))
-    monkeypatch.setattr(runner, "_compute", lambda _shared, job: (record(job.reception, name) for name in job.names))
+    monkeypatch.setattr(runner.Trials, "workspace", SimpleNamespace(fingerprint=SETTLED))
+    monkeypatch.setattr(runner, "run_trials", lambda _workspace, draw, names: (record(draw, name) for name in names))
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from analognn.channels import Awgn, Received, Usage
 from analognn.denoise import NoiseTable, Npmle
 from analognn.estimates import estimate
 from analognn.experiments import Denoising, Medium, Scenario, Store, run
-from analognn.experiments.trial import prepare, receptions, run_trials
+from analognn.experiments.record import receptions
+from analognn.experiments.trial import run_trials
+from analognn.experiments.workspace import prepare
 from analognn.receiver import BUDGETS, Delivery, NoiseTables, Receiver, noise_tables, receiver
 from analognn.receiver.pattern import KNOT_BITS, KNOTS
 
@@ -191,7 +193,7 @@ def test_the_draw_is_the_same_whoever_asks_for_a_pattern():
     workspace, reception = prepare(scenario), receptions(scenario)[1]
 
     def rows(wanted):
-        return [replace(record, wall_s=None) for record in run_trials(workspace, scenario, reception, wanted)]
+        return [replace(record, wall_s=None) for record in run_trials(workspace, reception, wanted)]
 
     together = rows(names)
     assert [*rows(["ml"]), *rows(["offset"]), *rows(["state"])] == together

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from analognn.cli import main
-from analognn.experiments.trial import Record
+from analognn.experiments.record import Record
 from analognn.suite import Part, violations
 
 CONTROLS = """

@@ -13,7 +13,6 @@ Run configuration (``[tool.flwr.app.config]``, or ``flwr run --run-config``):
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from flwr.serverapp import Grid, ServerApp
 
 from analognn.channels import checks
 from analognn.experiments.engines import one_thread
+from analognn.experiments.feel.rounds import Run
 from analognn.experiments.feel.scenario import FeelScenario
-from analognn.experiments.feel.training import Run, Training, begin, prepare
+from analognn.experiments.feel.training import Training, begin, prepare
+from analognn.experiments.scenario import canonical
 from analognn.federated.flower import Local, OverTheAir, client_app
 
 
@@ -80,7 +81,7 @@ def _training(scenario: Path, context: Context) -> Training:
     point = int(config.get("point", 0))
     if not 0 <= point < len(points):
         raise ValueError(f"`run configuration(point=...)` must be >= 0 and < {len(points)}; got {point}.")
-    run = Run(station, json.dumps(points[point], sort_keys=True), int(config.get("seed", 0)))
+    run = Run(station, canonical(points[point]), int(config.get("seed", 0)))
     return _begun(read.to_toml(), run, str(config.get("data", "")), str(config.get("device", "auto")))
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from analognn.experiments.database import connection
+from analognn.experiments.feel.rounds import RoundRow, Run
 from analognn.experiments.feel.scenario import FeelScenario
-from analognn.experiments.feel.training import RoundRow, Run
 from analognn.experiments.parsing import Recipe
 from analognn.experiments.rows import RowStore
 from analognn.experiments.salvage import set_aside

@@ -20,9 +20,9 @@ from typing import Any
 
 from analognn import compat
 from analognn.estimates import Estimate, estimate
+from analognn.experiments.feel.rounds import RoundRow, Run, runs
 from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
 from analognn.experiments.feel.store import FeelStore
-from analognn.experiments.feel.training import RoundRow, Run, runs
 from analognn.experiments.rows import Results
 from analognn.experiments.scenario import Point
 from analognn.files import replacing

@@ -15,11 +15,14 @@ from pathlib import Path
 import torch
 
 from analognn import data, federated, models, multiple_access
-from analognn.channels import MultipleAccess, checks
+from analognn.channels import MultipleAccess
 from analognn.data import Examples
 from analognn.evaluate import Evaluator, resolve_device
+from analognn.experiments.feel.rounds import RoundRow, Run
 from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
 from analognn.experiments.fingerprint import Fingerprint
+from analognn.experiments.parsing import check_size
+from analognn.experiments.scenario import canonical
 from analognn.federated import (
     BaseStation,
     Cell,
@@ -33,79 +36,6 @@ from analognn.federated import (
 )
 from analognn.receiver import Labelled
 from analognn.seeds import seeded
-
-
-@dataclass(frozen=True, order=True)
-class Run:
-    """One training.
-
-    Args:
-        station: label in the scenario, or NOISELESS.
-        point: the swept parameters of the uplink as canonical JSON.
-        seed: number of the training.
-    """
-
-    station: str
-    point: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class RoundRow:
-    """One row of results: a round, and what the model after it answers.
-
-    The columns from ``devices`` to ``note`` are those of :class:`analognn.federated.RoundRecord`, tuples and mappings
-    as JSON; ``searched`` counts are on the base station's examples, ``validation`` on examples that nothing was chosen
-    on, ``test`` on those of which a summary uses the reported rounds alone. ``loss`` is None where it is not finite.
-    """
-
-    station: str
-    point: str
-    seed: int
-    round: int
-    devices: str
-    refused: str
-    dropped: str
-    diverged: int
-    note: str
-    loss: float | None
-    update_power: float | None
-    noise_var: float | None
-    effective_wnr_db: float | None
-    gain: float | None
-    lambda_prime: float | None
-    beta: float | None
-    searched_correct: int | None
-    searched_total: int | None
-    channel_uses: int
-    outage: float
-    side_info_bits: int
-    validation_correct: int
-    validation_total: int
-    test_correct: int
-    test_total: int
-    seconds_training: float
-    seconds_air: float
-    seconds_station: float
-
-    def __post_init__(self) -> None:
-        checks.counts("RoundRow", "validation_correct", self.validation_correct, of=self.validation_total)
-        checks.counts("RoundRow", "test_correct", self.test_correct, of=self.test_total)
-
-    @property
-    def run(self) -> Run:
-        """The training it is of."""
-        return Run(self.station, self.point, self.seed)
-
-    @property
-    def validation(self) -> float:
-        """Accuracy on validation examples."""
-        return self.validation_correct / self.validation_total
-
-    @property
-    def test(self) -> float:
-        """Accuracy on test examples."""
-        return self.test_correct / self.test_total
 
 
 @dataclass(frozen=True)
@@ -153,11 +83,7 @@ def prepare(scenario: FeelScenario, *, data_dir: Path | None = None, device: str
             f"`FeelScenario(kappa=...)` must be < {len(splits.validation)}, the validation examples of {spec.dataset}, "
             f"because the rest judges each round; got {scenario.kappa}."
         )
-    if scenario.test_examples > len(splits.test):
-        raise ValueError(
-            f"`FeelScenario(test_examples=...)` must be <= {len(splits.test)}, the size of the test set of "
-            f"{spec.dataset}; got {scenario.test_examples}."
-        )
+    check_size("FeelScenario", "test_examples", scenario.test_examples, len(splits.test), f"test set of {spec.dataset}")
     place = resolve_device(device)
 
     def placed(examples: Examples) -> Labelled:
@@ -167,18 +93,8 @@ def prepare(scenario: FeelScenario, *, data_dir: Path | None = None, device: str
     fingerprint = Fingerprint.of(scenario, (splits.train, splits.validation, splits.test))
     workspace = Workspace(scenario, placed(splits.train), placed(splits.validation), test.evaluator, fingerprint)
     for label in (NOISELESS, *scenario.station):
-        begin(workspace, Run(label, json.dumps(next(scenario.uplink.points())), 0))
+        begin(workspace, Run(label, canonical(next(scenario.uplink.points())), 0))
     return workspace
-
-
-def runs(scenario: FeelScenario) -> list[Run]:
-    """Every training of the scenario, the noiseless ones first; seed by seed, so that a part of them is of use."""
-    points = [json.dumps(point, sort_keys=True) for point in scenario.uplink.points()]
-    found = []
-    for seed in range(scenario.seeds):
-        found.append(Run(NOISELESS, "{}", seed))
-        found += [Run(label, point, seed) for point in points for label in scenario.station]
-    return found
 
 
 def begin(workspace: Workspace, run: Run) -> Training:
