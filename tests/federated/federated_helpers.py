@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,12 @@ from analognn.federated import (
     RoundRecord,
     Setup,
     State,
+    Turn,
+    Update,
     make_plan,
     partition,
     play,
+    train_locally,
 )
 from analognn.receiver import Labelled
 from analognn.seeds import seeded
@@ -90,6 +94,15 @@ def small(federation: Federation) -> Small:
 def run(world: Small, setup: Setup, rounds: int | None = None) -> tuple[State, list[RoundRecord]]:
     steps = list(itertools.islice(play(State.start(world.model), world.devices, world.cell, setup), rounds))
     return steps[-1][0], [record for _, record in steps]
+
+
+def updates_of(world: Small, federation: Federation, devices: Sequence[int] = (0, 2, 4)) -> dict[int, Update]:
+    """What these devices send in the first round."""
+    layout = world.cell.layout
+    return {
+        m: train_locally(world.model, world.devices[m], layout=layout, federation=federation, turn=Turn(0, 0, m))
+        for m in devices
+    }
 
 
 def same(a: State, b: State) -> bool:
