@@ -18,6 +18,7 @@ from torch import nn
 
 from analognn import checkpoints, data, models
 from analognn.evaluate import Evaluator
+from analognn.models.networks import CrossSimResNet
 
 RESNET20 = "cifar10-resnet20"
 RECORD = models.ASSETS / "mnist_resnet8.json"
@@ -69,8 +70,10 @@ def test_same_generator_same_weights_and_the_global_one_untouched() -> None:
 
 @pytest.mark.parametrize("depth", [2, 18, -4])
 def test_depth_outside_the_family(depth: int) -> None:
-    with pytest.raises(ValueError, match=rf"`CifarResNet\(depth=...\)` must be 6n \+ 2 with n >= 1; got {depth}"):
-        models.CifarResNet(depth)
+    for network in (models.CifarResNet, CrossSimResNet):
+        refusal = rf"`{network.__name__}\(depth=...\)` must be 6n \+ 2 with n >= 1; got {depth}"
+        with pytest.raises(ValueError, match=refusal):
+            network(depth)
 
 
 def test_unknown_name_gets_the_nearest() -> None:

@@ -43,7 +43,7 @@ def load(name: str, *, data_dir: str | Path | None = None, download: bool = Fals
     Args:
         name: one of :func:`describe`.
         data_dir: folder to look in, see :func:`root`.
-        download: let torchvision fetch what is missing into that folder.
+        download: fetch what is missing into that folder: images by torchvision, SST-2 from the Hugging Face hub.
 
     Raises:
         ValueError: no such name; on reading, a file that is damaged.

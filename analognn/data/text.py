@@ -1,6 +1,6 @@
-"""The text data sets: SST-2, whole sentences, and text to model.
+"""The text data set: SST-2, whole sentences.
 
-SST-2 in the split that the noisy-weights papers use, 6,920 / 872 / 1,821 sentences (Socher et al., "Recursive Deep
+In the split that the noisy-weights papers use, 6,920 / 872 / 1,821 sentences (Socher et al., "Recursive Deep
 Models for Semantic Compositionality Over a Sentiment Treebank", EMNLP 2013): ``sst2/{train,dev,test}.tsv``, a line
 ``label<TAB>sentence`` each with 1 for positive, or ``.jsonl`` with "label" and "text" as the hub's SetFit/sst2 has it.
 GLUE's SST-2 is another split (phrases, test labels withheld).
@@ -68,7 +68,11 @@ def _binary(label: str) -> int:
 
 
 def _fetch_sst2(folder: Path) -> None:
-    from huggingface_hub import hf_hub_download
-
+    try:
+        from huggingface_hub import hf_hub_download
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "Downloading 'sst2' needs huggingface_hub: pip install 'analognn[transformers]'.", name="huggingface_hub"
+        ) from None
     for name in _SST2_FILES.values():
         hf_hub_download(_SST2_ON_HUB, f"{name}.jsonl", repo_type="dataset", local_dir=folder)

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from analognn.channels import Received, checks, units
@@ -23,7 +22,7 @@ from analognn.federated import uplink as air
 from analognn.federated.config import Federation
 from analognn.federated.layout import AirLayout, Summed
 from analognn.federated.local import Update
-from analognn.federated.plans import Decision, Heard, Moments
+from analognn.federated.plans import Decision, Heard, TensorMoments, mean_noise_var
 from analognn.federated.record import RoundRecord
 from analognn.federated.setup import Cell, Setup
 from analognn.federated.state import State
@@ -120,7 +119,7 @@ def _estimated(
     return replace(after, memory=decision.memory if decision else state.memory), decision
 
 
-def _moments(sent: Tensor, layout: AirLayout) -> Moments:
+def _moments(sent: Tensor, layout: AirLayout) -> TensorMoments:
     """Mean and variance of each tensor of the sum, the devices taken as uncorrelated."""
     parts = (sent[:, slot.start : slot.stop].double() for slot in layout.slots)
     return tuple((float(part.mean(1).sum()), float(part.var(1, correction=0).sum())) for part in parts)
@@ -137,8 +136,7 @@ def _described(
     power = float(sent.sum(0).double().var(correction=0))
     if received is None or decision is None:
         return replace(record, update_power=power, note="Every update is zero: nothing was sent.")
-    variance = torch.as_tensor(received.noise_var, dtype=torch.float64)
-    noise_var = float(variance[variance.isfinite()].mean())
+    noise_var = mean_noise_var(received)
     score = decision.score
     return replace(
         record,

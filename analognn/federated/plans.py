@@ -25,8 +25,14 @@ from analognn.search import fast_search
 
 Memory = Mapping[str, Tensor]
 """What a plan keeps from one round to the next, by name; it is part of a checkpoint."""
-Moments = tuple[tuple[float, float], ...]
+TensorMoments = tuple[tuple[float, float], ...]
 """Mean and variance of each tensor."""
+
+
+def mean_noise_var(received: Received) -> float:
+    """Mean noise variance of the values that arrived."""
+    variance = torch.as_tensor(received.noise_var, dtype=torch.float64)
+    return float(variance[variance.isfinite()].mean())
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,13 @@ class Heard:
     layout: Summed
     model: nn.Module
     evaluator: Evaluator | None = None
-    moments: Moments = ()
+    moments: TensorMoments = ()
     memory: Memory = field(default_factory=dict)
 
     @property
     def noise_var(self) -> float:
         """Mean noise variance of the values that arrived."""
-        variance = torch.as_tensor(self.received.noise_var, dtype=torch.float64)
-        return float(variance[variance.isfinite()].mean())
+        return mean_noise_var(self.received)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,17 @@ from analognn import checkpoints, data
 from analognn.models.networks import CifarResNet, CrossSimResNet, torchvision_resnet, torchvision_shufflenet
 
 ASSETS = Path(__file__).parent.parent / "assets"
+
+
+class Normalisation(TypedDict):
+    """Mean and deviation of each channel in a training, of pixels scaled to [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+IMAGENET = Normalisation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+MNIST = Normalisation(mean=(0.1307,), std=(0.3081,))
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,18 @@ class ImageModel:
         return path
 
 
+def _mnist5k(name: str, summary: str, architecture: Callable[[], nn.Module], *, shipped: bool) -> ImageModel:
+    return ImageModel(
+        name=name,
+        summary=summary,
+        dataset="mnist5k",
+        architecture=architecture,
+        checkpoint=f"{name.replace('-', '_')}.safetensors",
+        **MNIST,
+        shipped=shipped,
+    )
+
+
 def _cifar10_resnet(depth: int, accuracy: float, published: str) -> ImageModel:
     return ImageModel(
         name=f"cifar10-resnet{depth}",
@@ -93,8 +117,7 @@ def _cifar10_resnet(depth: int, accuracy: float, published: str) -> ImageModel:
         dataset="cifar10",
         architecture=partial(CifarResNet, depth),
         checkpoint=f"resnet{depth}_cifar10.safetensors",
-        mean=(0.485, 0.456, 0.406),  # ImageNet's: its author trained with them
-        std=(0.229, 0.224, 0.225),
+        **IMAGENET,  # its author trained with them
         url=f"https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/{published}",
     )
 
@@ -106,8 +129,7 @@ def _cifar10_crosssim(depth: int, accuracy: float) -> ImageModel:
         dataset="cifar10",
         architecture=partial(CrossSimResNet, depth),
         checkpoint=f"crosssim_resnet{depth}_cifar10.safetensors",
-        mean=(0.485, 0.456, 0.406),  # ImageNet's here too
-        std=(0.229, 0.224, 0.225),
+        **IMAGENET,  # here too
     )
 
 
@@ -124,34 +146,23 @@ def _cifar10_torchvision(name: str, label: str, architecture: Callable[[], nn.Mo
 
 
 IMAGE_MODELS = (
-    ImageModel(
-        name="mnist-resnet8",
-        summary="ResNet-8 on mnist5k, stem of stride 2; weights shipped with this package",
-        dataset="mnist5k",
-        architecture=partial(CifarResNet, 8, in_channels=1, stem_stride=2),
-        checkpoint="mnist_resnet8.safetensors",
-        mean=(0.1307,),
-        std=(0.3081,),
+    _mnist5k(
+        "mnist-resnet8",
+        "ResNet-8 on mnist5k, stem of stride 2; weights shipped with this package",
+        partial(CifarResNet, 8, in_channels=1, stem_stride=2),
         shipped=True,
     ),
-    ImageModel(
-        name="mnist-resnet8-noise-aware",
-        summary="mnist-resnet8 fine-tuned under weight noise: retraining, to hold denoising against; shipped",
-        dataset="mnist5k",
-        architecture=partial(CifarResNet, 8, in_channels=1, stem_stride=2),
-        checkpoint="mnist_resnet8_noise_aware.safetensors",
-        mean=(0.1307,),
-        std=(0.3081,),
+    _mnist5k(
+        "mnist-resnet8-noise-aware",
+        "mnist-resnet8 fine-tuned under weight noise: retraining, to hold denoising against; shipped",
+        partial(CifarResNet, 8, in_channels=1, stem_stride=2),
         shipped=True,
     ),
-    ImageModel(
-        name="mnist-resnet8-projection",
-        summary="ResNet-8 of width 8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 4; to be trained",
-        dataset="mnist5k",
-        architecture=partial(CrossSimResNet, 8, in_channels=1, stem_stride=4, width=8),
-        checkpoint="mnist_resnet8_projection.safetensors",
-        mean=(0.1307,),
-        std=(0.3081,),
+    _mnist5k(
+        "mnist-resnet8-projection",
+        "ResNet-8 of width 8 on mnist5k, 1x1 shortcuts with batch norm, stem of stride 4; to be trained",
+        partial(CrossSimResNet, 8, in_channels=1, stem_stride=4, width=8),
+        shipped=False,
     ),
     _cifar10_resnet(20, 91.73, "resnet20-12fca82f.th"),
     _cifar10_resnet(32, 92.63, "resnet32-d509ac18.th"),

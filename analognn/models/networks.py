@@ -47,9 +47,7 @@ class CifarResNet(nn.Module):
 
     def __init__(self, depth: int, *, in_channels: int = 3, stem_stride: int = 1) -> None:
         super().__init__()
-        blocks, rest = divmod(depth - 2, 6)
-        if blocks < 1 or rest:
-            raise ValueError(f"`CifarResNet(depth=...)` must be 6n + 2 with n >= 1; got {depth}.")
+        blocks = _blocks("CifarResNet", depth)
         self.conv1 = nn.Conv2d(in_channels, 16, 3, stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = _stage(16, 16, blocks)
@@ -63,6 +61,14 @@ class CifarResNet(nn.Module):
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: Tensor = self.linear(x.mean((2, 3)))
         return logits
+
+
+def _blocks(owner: str, depth: int) -> int:
+    """Blocks of a stage, n."""
+    blocks, rest = divmod(depth - 2, 6)
+    if blocks < 1 or rest:
+        raise ValueError(f"`{owner}(depth=...)` must be 6n + 2 with n >= 1; got {depth}.")
+    return blocks
 
 
 def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
@@ -96,14 +102,18 @@ class CrossSimResNet(nn.Module):
         in_channels: channels of the image.
         stem_stride: stride of the first convolution.
         width: channels of the first stage; the others have twice and four times as many.
+
+    Raises:
+        ValueError: ``depth`` is not 6n + 2 with n >= 1.
     """
 
     def __init__(self, depth: int, *, in_channels: int = 3, stem_stride: int = 1, width: int = 16) -> None:
         super().__init__()
+        blocks = _blocks("CrossSimResNet", depth)
         self.conv1 = nn.Conv2d(in_channels, width, 3, stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width, eps=1e-3)
         self.res1, self.res2, self.res3 = (
-            nn.Sequential(_ProjectionBlock(m, n), *(_ProjectionBlock(n, n) for _ in range(depth // 6 - 1)))
+            nn.Sequential(_ProjectionBlock(m, n), *(_ProjectionBlock(n, n) for _ in range(blocks - 1)))
             for m, n in ((width, width), (width, 2 * width), (2 * width, 4 * width))
         )
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 10))

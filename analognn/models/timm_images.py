@@ -14,12 +14,13 @@ import torch
 from torch import nn
 
 from analognn.channels import checks
-from analognn.models.images import ImageModel
+from analognn.models.images import IMAGENET, MNIST, ImageModel
 
 TIMM = "timm:"
 _SHAPES = {"cifar10": (3, 32), "mnist": (1, 28), "mnist5k": (1, 28)}
 """Data set -> colours and pixels of an edge; all have ten classes."""
-_NORMALISED = {3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1: ((0.1307,), (0.3081,))}
+_NORMALISED = {3: IMAGENET, 1: MNIST}
+"""By colours."""
 
 
 def timm_model(name: str) -> ImageModel:
@@ -35,15 +36,13 @@ def timm_model(name: str) -> ImageModel:
     dataset = asked or "cifar10"
     checks.choice("timm", "data set", dataset, _SHAPES)
     colours, pixels = _SHAPES[dataset]
-    mean, std = _NORMALISED[colours]
     return ImageModel(
         name=name,
         summary=f"timm's {network} on {dataset}; bring your own weights",
         dataset=dataset,
         architecture=partial(_create, network, colours, pixels),
         checkpoint=f"{network}_{dataset}.safetensors",
-        mean=mean,
-        std=std,
+        **_NORMALISED[colours],
     )
 
 
@@ -62,5 +61,5 @@ def _timm() -> Any:
         with torch.random.fork_rng(devices=[]):
             import timm
     except ModuleNotFoundError:
-        raise ValueError("`timm:NAME` needs timm: pip install 'analognn[timm]'.") from None
+        raise ModuleNotFoundError("`timm:NAME` needs timm: pip install 'analognn[timm]'.", name="timm") from None
     return timm

@@ -38,7 +38,17 @@ class Claim:
 
 def claims() -> tuple[Claim, ...]:
     """All of them, in the paper's order, for the paper's examples."""
-    return (*_propositions(), *_theorem3(), *_lemma4(), *_theorem5())
+    of_theorem3, of_theorem5 = Quadratic(), Shallow()
+    return (
+        *_propositions(),
+        *_theorem3(of_theorem3),
+        *_beyond_theorem3(of_theorem3),
+        *_lemma4(),
+        *_approximation(of_theorem5),
+        *_errors(of_theorem5),
+        *_theorem5(of_theorem5),
+        _figure6(of_theorem5),
+    )
 
 
 def _propositions() -> tuple[Claim, ...]:
@@ -59,15 +69,10 @@ def _propositions() -> tuple[Claim, ...]:
     )
 
 
-def _theorem3() -> tuple[Claim, ...]:
-    network = Quadratic()
+def _theorem3(network: Quadratic) -> tuple[Claim, ...]:
     right, printed = quadratic.constants(network), quadratic.printed_constants(network)
     theorem, old = quadratic.theorem3(network), quadratic.theorem3(network, printed)
     ml, old_ml = (float(quadratic.expected_error(network, 1.0, 0.0, constants)) for constants in (right, printed))
-    p4 = quadratic.critical_points(network)[3]
-    noisy = replace(network, weights=NoisyWeights(2.25, 9.0))
-    best, claimed = quadratic.optimum(noisy), quadratic.theorem3(noisy)
-    wnr = 10 * np.log10(quadratic.breakdown_wnr(network))
     return (
         Claim(
             "Theorem 3, (18)",
@@ -79,6 +84,15 @@ def _theorem3() -> tuple[Claim, ...]:
         Claim("Figure 3, D of ML", f"{old_ml:.2f} by the printed constants", f"{ml:.2f}", "wrong"),
         Claim("Figure 3, D of MMSEpb", f"{old.error:.3f} by the printed constants", f"{theorem.error:.3f}", "wrong"),
         Claim("Figure 3, gain (19)", f"58 % ({old.gain:.1%} by the printed constants)", f"{theorem.gain:.1%}", "holds"),
+    )
+
+
+def _beyond_theorem3(network: Quadratic) -> tuple[Claim, ...]:
+    p4 = quadratic.critical_points(network)[3]
+    noisy = replace(network, weights=NoisyWeights(2.25, 9.0))
+    best, claimed = quadratic.optimum(noisy), quadratic.theorem3(noisy)
+    wnr = 10 * np.log10(quadratic.breakdown_wnr(network))
+    return (
         Claim("Appendix A, dD/drho", "C1' (s_w^2 + s_z^2)^2 theta^2", "C1' (s_w^2 + s_z^2) theta^2", "misprint"),
         Claim(
             "Appendix A, P4",
@@ -113,15 +127,8 @@ def _lemma4() -> tuple[Claim, ...]:
     )
 
 
-def _theorem5() -> tuple[Claim, ...]:
-    network = Shallow()
-    tiny, theorem = replace(network, half_width=1e-3), shallow.theorem5(network)
-    free, best = shallow.optimum(network, restricted=False), shallow.optimum(network)
-    ml, mmsepb, plain = (
-        float(shallow.expected_error(network, theta, 0.0))
-        for theta in (1.0, theorem.estimator.theta, mmse(network.weights).theta)
-    )
-    printed_ml = float(shallow.approximation(network, 1.0, 0.0))
+def _approximation(network: Shallow) -> tuple[Claim, ...]:
+    tiny = replace(network, half_width=1e-3)
     limit = float(shallow.approximation(tiny, 1.0, 0.0) / shallow.expected_error(tiny, 1.0, 0.0))
     off, exact_off = (float(error(network, 1.0, 0.5)) for error in (shallow.approximation, shallow.expected_error))
     return (
@@ -143,11 +150,27 @@ def _theorem5() -> tuple[Claim, ...]:
             f"near rho = 0; {off / exact_off:.1f} times at (1, .5)",
             "wrong",
         ),
+    )
+
+
+def _errors(network: Shallow) -> tuple[Claim, ...]:
+    theorem = shallow.theorem5(network)
+    ml, mmsepb = (float(shallow.expected_error(network, theta, 0.0)) for theta in (1.0, theorem.estimator.theta))
+    printed_ml = float(shallow.approximation(network, 1.0, 0.0))
+    return (
         Claim("Figure 5, D of ML", f".53 ({printed_ml:.4f} by (31), N = 10)", f"{ml:.4f}", "holds"),
         Claim(
             "Figure 5, D of MMSEpb", f".27 predicted ({theorem.error:.4f} by (31))", f"{mmsepb:.4f}", "holds in part"
         ),
         Claim("Section IV-B", "simulated D of ML and MMSEpb: .25 and .54", f"{ml:.2f} and {mmsepb:.2f}", "misprint"),
+    )
+
+
+def _theorem5(network: Shallow) -> tuple[Claim, ...]:
+    theorem, best = shallow.theorem5(network), shallow.optimum(network)
+    free = shallow.optimum(network, restricted=False)
+    plain = float(shallow.expected_error(network, mmse(network.weights).theta, 0.0))
+    return (
         Claim(
             "Theorem 5, lambda*",
             f"lambda' = {theorem.temperatures.lambda_prime:.4f} is the optimum",
@@ -156,7 +179,6 @@ def _theorem5() -> tuple[Claim, ...]:
             "wrong",
         ),
         Claim("Theorem 5, gain (32)", f"{theorem.gain:.0%}", f"{best.gain:.1%}, by plain MMSE", "holds in part"),
-        _figure6(network),
     )
 
 
