@@ -26,6 +26,7 @@ from analognn.federated.layout import AirLayout, StateDict
 from analognn.receiver import Labelled
 from analognn.receiver.inputs import logits_of
 from analognn.seeds import seeded
+from analognn.training.augmentation import crop_and_flip
 
 SHIFT = 4
 """Pixels by which augmentation moves an image at most."""
@@ -160,15 +161,8 @@ def _augmented(images: Inputs, generator: torch.Generator) -> Tensor:
     """Each image [n, c, h, w] shifted by up to SHIFT pixels (zeros come in) and mirrored with probability 1/2."""
     if not isinstance(images, Tensor) or images.ndim != 4:
         raise ValueError("`Federation(augment=True)` needs images [n, channels, height, width]; use augment=False.")
-    n, _, height, width = images.shape
-    padded = F.pad(images, (SHIFT,) * 4)
-    top, left = torch.randint(2 * SHIFT + 1, (2, n), generator=generator).to(images.device)
-    flip = (torch.rand(n, generator=generator) < 0.5).to(images.device)
-    rows = top[:, None] + torch.arange(height, device=images.device)
-    columns = torch.arange(width, device=images.device).expand(n, -1)
-    columns = left[:, None] + torch.where(flip[:, None], width - 1 - columns, columns)
-    index = torch.arange(n, device=images.device)[:, None, None]
-    return padded.movedim(1, -1)[index, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    moved = crop_and_flip(images, generator=generator, padding=SHIFT)
+    return moved.contiguous(memory_format=torch.channels_last)  # a layout decides how convolutions round
 
 
 def _clipped(vector: Tensor, bound: float | None) -> Tensor:
