@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 CSV_FILE = "results.csv"
+SUMMARY_FILE = "summary.json"
 
 
 def typed(row: type[Any], hints: Mapping[str, Any], cells: Iterable[tuple[str, Any]]) -> Any:

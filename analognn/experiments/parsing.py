@@ -52,9 +52,9 @@ class Recipe(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Nested tables that :meth:`from_dict` reads back."""
 
-    @abstractmethod
     def identity(self) -> dict[str, Any]:
         """The part of :meth:`to_dict` that decides the numbers."""
+        return {key: value for key, value in self.to_dict().items() if key not in ("name", "summary")}
 
     @classmethod
     def shipped(cls) -> dict[str, str]:
@@ -167,11 +167,11 @@ def medium_table(where: str, table: Any, *, default: str) -> Any:
     return {"backend": table.get("backend", default), "parameters": parameters}
 
 
-def validated(adapter: TypeAdapter[Asked], tables: Mapping[str, Any], valid: Mapping[str, str]) -> Asked:
+def validated(kind: type[Asked], tables: Mapping[str, Any], valid: Mapping[str, str]) -> Asked:
     """The scenario that ``tables`` describe.
 
     Args:
-        adapter: of its class.
+        kind: its class.
         tables: as TOML or JSON has them, its own part put into the form of the class.
         valid: last part of a key -> the whole of it, for the nearest to an unknown one.
 
@@ -180,7 +180,7 @@ def validated(adapter: TypeAdapter[Asked], tables: Mapping[str, Any], valid: Map
     """
     _check_plain(tables, "")
     try:
-        return adapter.validate_json(json.dumps(tables, default=str))
+        return TypeAdapter(kind).validate_json(json.dumps(tables, default=str))
     except ValidationError as error:
         raise ValueError(_explained(error, valid)) from None
 

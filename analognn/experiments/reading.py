@@ -12,13 +12,12 @@ from typing import Any, Generic
 
 from pydantic import TypeAdapter, ValidationError
 
-from analognn.experiments.cells import CSV_FILE, from_csv, unreadable
+from analognn.experiments.cells import CSV_FILE, SUMMARY_FILE, from_csv, unreadable
 from analognn.experiments.feel import FeelStore
 from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.rows import FILE as DATABASE
 from analognn.experiments.rows import Asked, Row, RowStore
 from analognn.experiments.store import Store
-from analognn.experiments.summary import FILE as SUMMARY
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,9 @@ def kind(folder: Path) -> type[Store] | type[FeelStore]:
     for store in (Store, FeelStore):
         if store.is_in(folder):
             return store
-    if not ((folder / SUMMARY).is_file() and (folder / CSV_FILE).is_file()):
+    if not ((folder / SUMMARY_FILE).is_file() and (folder / CSV_FILE).is_file()):
         raise ValueError(
-            f"{str(folder)!r} holds no results: neither {DATABASE} nor {SUMMARY} with {CSV_FILE} is there. Give a "
+            f"{str(folder)!r} holds no results: neither {DATABASE} nor {SUMMARY_FILE} with {CSV_FILE} is there. Give a "
             "folder that `analognn run` or `analognn feel` made."
         )
     return FeelStore if "station" in _summary(folder)["scenario"] else Store
@@ -68,17 +67,17 @@ def read(store: type[RowStore[Asked, Row]], folder: Path) -> Kept[Asked, Row]:
     Raises:
         ValueError: a file that cannot be read; the message names it.
     """
-    summary = _summary(folder) if (folder / SUMMARY).is_file() else {}
+    summary = _summary(folder) if (folder / SUMMARY_FILE).is_file() else {}
     versions = summary.get("versions", {})
     if store.is_in(folder):
         there = store(folder)
         if summary and _scenario(store, folder, summary).hash != there.scenario.hash:
             raise ValueError(
-                f"{str(folder)!r}: {DATABASE} and {SUMMARY} are of different scenarios; remove the outdated one."
+                f"{str(folder)!r}: {DATABASE} and {SUMMARY_FILE} are of different scenarios; remove the outdated one."
             )
         found = _fingerprints(there.fingerprints(), there.path)
         return Kept(folder, there.scenario, tuple(there.records()), versions, found)
-    found = _fingerprints(summary.get("fingerprints", {}), folder / SUMMARY)
+    found = _fingerprints(summary.get("fingerprints", {}), folder / SUMMARY_FILE)
     return Kept(folder, _scenario(store, folder, summary), from_csv(folder / CSV_FILE, store.ROW), versions, found)
 
 
@@ -86,7 +85,7 @@ def _scenario(store: type[RowStore[Asked, Row]], folder: Path, summary: dict[str
     try:
         scenario: Asked = store.SCENARIO.from_dict(summary["scenario"])  # type: ignore[assignment]  # SCENARIO is Asked
     except (TypeError, ValueError) as error:
-        raise unreadable(folder / SUMMARY, error) from None
+        raise unreadable(folder / SUMMARY_FILE, error) from None
     return scenario
 
 
@@ -98,7 +97,7 @@ def _fingerprints(tables: object, path: Path) -> dict[str, Fingerprint]:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    path = folder / SUMMARY
+    path = folder / SUMMARY_FILE
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:  # no JSON, or no text; hundreds of brackets

@@ -12,12 +12,12 @@ import dataclasses
 import json
 import sqlite3
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, get_type_hints
 
 from analognn.experiments import salvage
-from analognn.experiments.cells import CSV_FILE, typed, unreadable
+from analognn.experiments.cells import CSV_FILE, SUMMARY_FILE, typed, unreadable
 from analognn.experiments.database import DamagedError, check, connection, tables
 from analognn.experiments.fingerprint import Fingerprint
 from analognn.experiments.parsing import Recipe
@@ -151,6 +151,12 @@ class RowStore(Generic[Asked, Row]):
             writer.writerow(self._columns())
             writer.writerows(dataclasses.astuple(row) for row in rows)  # type: ignore[call-overload]
         return self.folder / CSV_FILE
+
+    def write_summary(self, tables: Mapping[str, Any]) -> None:
+        """Write ``summary.json`` beside the database, whole or not at all."""
+        text = json.dumps(tables, indent=2, allow_nan=False)
+        with replacing(self.folder / SUMMARY_FILE) as part:
+            part.write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def _open(cls, folder: Path, scenario: Asked) -> Self:

@@ -85,12 +85,16 @@ class Trials(Work[Draw, Record]):
 
     STORE = Store
     prepare = staticmethod(prepare)
-    keep = staticmethod(Store.put)
 
     @staticmethod
     def compute(workspace: Workspace, job: Draw, _state: None, /) -> Iterator[Record]:
         """One record a receiver."""
         return run_trials(workspace, job.reception, job.names)
+
+    @staticmethod
+    def keep(store: Store, result: Record, /) -> None:
+        """One row."""
+        store.put(result)
 
 
 def left(store: Store) -> tuple[int, list[Draw]]:

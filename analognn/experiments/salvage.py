@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from analognn.experiments.cells import CSV_FILE, from_csv, typed
+from analognn.experiments.cells import CSV_FILE, SUMMARY_FILE, from_csv, typed
 from analognn.experiments.parsing import Recipe
 
 BESIDE = ("", "-wal", "-shm")
@@ -42,7 +42,7 @@ def rows(damaged: Path, table: str, row: type[Any], scenario: Recipe) -> tuple[A
             found = {place: kept for order in ("ASC", "DESC") for place, kept in _readable(db, table, row, order)}
             return tuple(found[place] for place in sorted(found))
     with suppress(OSError, ValueError, TypeError, KeyError):
-        summary = json.loads((damaged.parent / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads((damaged.parent / SUMMARY_FILE).read_text(encoding="utf-8"))
         if summary["scenario_hash"] == scenario.hash:
             return from_csv(damaged.parent / CSV_FILE, row)
     return ()

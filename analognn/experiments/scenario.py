@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from analognn.channels import checks
 from analognn.experiments.parsing import STRICT, Recipe, check_label, check_name, check_rows, medium_table, validated
@@ -69,6 +69,12 @@ class Medium:
         axes = {key: value for key, value in self.parameters.items() if isinstance(value, list)}
         for values in itertools.product(*axes.values()):
             yield dict(zip(axes, values, strict=True))
+
+    def check_axes(self, owner: str, where: str) -> None:
+        """Raise ``ValueError`` if a list is empty."""
+        for key, value in self.parameters.items():
+            if value == []:
+                raise ValueError(f"`{owner}({where}.{key}=...)` must hold at least one value; got none.")
 
     def at(self, point: Point) -> dict[str, Any]:
         """All parameters of the backend at ``point``; inner lists become tuples."""
@@ -201,9 +207,7 @@ class Scenario(Recipe):
         check_name("Scenario", self.name)
         for label, medium in self.media.items():
             check_label("Scenario", "media", label, reserved=CLEAN)
-            for key, value in medium.parameters.items():
-                if value == []:
-                    raise ValueError(f"`Scenario(media.{label}.{key}=...)` must hold at least one value; got none.")
+            medium.check_axes("Scenario", f"media.{label}")
         checks.integer("Scenario", "seeds", self.seeds, ge=1)
         checks.integer("Scenario", "seed", self.seed, ge=0)
         checks.integer("Scenario", "test_examples", self.test_examples, ge=0)
@@ -217,19 +221,15 @@ class Scenario(Recipe):
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Scenario:
-        """Build and check a scenario from nested tables as TOML has them.
-
-        Raises:
-            ValueError: an unknown key (with the nearest valid one), a missing key, a wrong type or value.
-        """
+        """See :meth:`Recipe.from_dict`."""
         tables = dict(raw)
         if isinstance(tables.get("media"), Mapping):
             media = tables["media"].items()
             tables["media"] = {label: medium_table(f"media.{label}", table, default=label) for label, table in media}
-        return validated(_adapter(), tables, _keys())
+        return validated(cls, tables, _keys())
 
     def to_dict(self) -> dict[str, Any]:
-        """Nested tables that :meth:`from_dict` reads back."""
+        """See :meth:`Recipe.to_dict`."""
         tables = dataclasses.asdict(self)
         tables["media"] = {label: {"backend": m.backend, **m.parameters} for label, m in self.media.items()}
         for younger in ("reliable", "stop"):  # than many records, whose identity they must not change
@@ -238,21 +238,13 @@ class Scenario(Recipe):
         return tables
 
     def identity(self) -> dict[str, Any]:
-        """The part of :meth:`to_dict` that decides the numbers."""
-        identity = {key: value for key, value in self.to_dict().items() if key not in ("name", "summary")}
-        _leave_out_younger(identity)
+        """See :meth:`Recipe.identity`."""
+        identity = super().identity()
+        for table, defaults in _YOUNGER.items():
+            for key, default in defaults.items():
+                if identity[table][key] == default:
+                    del identity[table][key]
         return identity
-
-
-def _leave_out_younger(identity: dict[str, Any]) -> None:
-    for table, defaults in _YOUNGER.items():
-        for key, default in defaults.items():
-            if identity[table][key] == default:
-                del identity[table][key]
-
-
-def _adapter() -> TypeAdapter[Scenario]:
-    return TypeAdapter(Scenario)
 
 
 def _keys() -> dict[str, str]:

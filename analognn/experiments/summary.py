@@ -7,7 +7,6 @@ gain over ML    the same on the differences a_i - a_i(ML), which share draw and 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import statistics
 from collections import defaultdict
@@ -21,10 +20,7 @@ from analognn.experiments.record import Record
 from analognn.experiments.rows import Results
 from analognn.experiments.scenario import CLEAN, Point, Scenario, canonical
 from analognn.experiments.store import Store
-from analognn.files import replacing
 from analognn.receiver import receiver
-
-FILE = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -134,11 +130,9 @@ def summarise(results: Results[Scenario, Record]) -> Summary:
 
 
 def write_summary(store: Store) -> Summary:
-    """Summarise into ``summary.json`` of the run folder, whole or not at all."""
+    """Summarise into ``summary.json`` of the folder."""
     summary = dataclasses.replace(summarise(store), fingerprints=store.fingerprints())
-    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
-    with replacing(store.folder / FILE) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    store.write_summary(summary.to_dict())
     return summary
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from analognn.experiments.rows import Row, RowStore
+from analognn.files import UnwritableError
 
 POLL = 0.3
 """Seconds between two looks at what was committed."""
@@ -26,7 +27,8 @@ def watched(store: RowStore[Any, Row], told: Callable[[Row, int], None]) -> Iter
 
     def watch() -> None:
         while not ended.wait(POLL):
-            look()
+            with suppress(UnwritableError):  # of a full disk; who writes says it
+                look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -11,10 +11,10 @@ from typing import Any
 
 from analognn import plots_certificate, plots_feel, plots_search
 from analognn.certificate.by_name import Named
+from analognn.experiments.cells import SUMMARY_FILE
 from analognn.experiments.parsing import Recipe
 from analognn.experiments.reading import Kept
 from analognn.experiments.rows import FILE as DATABASE
-from analognn.experiments.summary import FILE as SUMMARY
 from analognn.report.page import Block, Code, Picture, Pictures, Table, figure, png
 
 OVERRIDES = 6
@@ -141,7 +141,7 @@ def _rests_on(kept: Kept[Any, Any]) -> Iterator[Block]:
         "A repetition that rests on the same has the same fingerprint, which is the hash of all that stands below it: "
         "hashes of the scenario, of the scenario without the names of its receivers (setting), of the validation and "
         "test examples (data), of the weights as they were loaded (checkpoint), and the releases. The repetition's own "
-        f'stand under "fingerprints" in its {SUMMARY}.'
+        f'stand under "fingerprints" in its {SUMMARY_FILE}.'
     )
     found = {digest: {"scenario": f.scenario, **f.comparable} for digest, f in kept.fingerprints.items()}
     keys = dict.fromkeys(key for table in found.values() for key in table)

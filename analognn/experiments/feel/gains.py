@@ -14,8 +14,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from analognn.estimates import Estimate, estimate
-from analognn.experiments.feel.store import FeelStore
-from analognn.experiments.feel.summary import finished, reported
+from analognn.experiments.feel.summary import Trainings, finished, reported
 from analognn.experiments.gains import Curve, crossing_db
 
 Curves = dict[str, dict[int, Curve]]
@@ -58,12 +57,12 @@ class Crossing:
         return sign + self.gain(other).text("+")
 
 
-def accuracy_curves(store: FeelStore, key: str = "wnr_db") -> Curves:
+def accuracy_curves(results: Trainings, key: str = "wnr_db") -> Curves:
     """Test accuracy of the reported round against the uplink's ``key``, of trainings that are over at all points."""
-    scenario = store.scenario
+    scenario = results.scenario
     count = len(list(scenario.uplink.points()))
     points: defaultdict[str, defaultdict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-    for run, rounds in finished(store).items():
+    for run, rounds in finished(results).items():
         if key in (point := json.loads(run.point)):
             points[run.station][run.seed].append((float(point[key]), reported(scenario, run.station, rounds).test))
     return {

@@ -77,10 +77,14 @@ class Trainings(Work[Run, tuple[RoundRow, State]]):
     STORE = FeelStore
     prepare = staticmethod(prepare)
     compute = staticmethod(play)
-    state = staticmethod(FeelStore.state)
 
     @staticmethod
-    def keep(store: FeelStore, result: tuple[RoundRow, State]) -> None:
+    def state(store: FeelStore, job: Run, /) -> State | None:
+        """Its last checkpoint."""
+        return store.state(job)
+
+    @staticmethod
+    def keep(store: FeelStore, result: tuple[RoundRow, State], /) -> None:
         """Row and checkpoint."""
         store.commit(*result)
 

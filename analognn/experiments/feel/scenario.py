@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from analognn import multiple_access
 from analognn.channels import MultipleAccess, checks
@@ -115,9 +115,7 @@ class FeelScenario(Recipe):
         check_name("FeelScenario", self.name)
         if not self.station:
             raise ValueError("`FeelScenario(station=...)` must hold at least one [station.LABEL] table; got none.")
-        for key, value in self.uplink.parameters.items():
-            if value == []:
-                raise ValueError(f"`FeelScenario(uplink.{key}=...)` must hold at least one value; got none.")
+        self.uplink.check_axes("FeelScenario", "uplink")
         rounds = sum(self.served(label).num_rounds for label in self.station)
         check_rows(
             "FeelScenario", self.seeds * rounds * self.uplink.num_points, "seeds x points x rounds of each station"
@@ -137,7 +135,7 @@ class FeelScenario(Recipe):
             tables["uplink"] = medium_table("uplink", tables["uplink"], default="awgn")
         if isinstance(tables.get("station"), Mapping):
             tables["station"] = {label: Station.of(label, table) for label, table in tables["station"].items()}
-        return validated(_adapter(), tables, {f.name: f.name for f in dataclasses.fields(cls)})
+        return validated(cls, tables, {f.name: f.name for f in dataclasses.fields(cls)})
 
     def to_dict(self) -> Table:
         """See :meth:`Recipe.to_dict`."""
@@ -148,9 +146,8 @@ class FeelScenario(Recipe):
 
     def identity(self) -> Table:
         """See :meth:`Recipe.identity`. Defaults of the federation count, so that none changes unseen."""
-        tables = {key: value for key, value in self.to_dict().items() if key not in ("name", "summary")}
         served = {label: dataclasses.asdict(self.served(label)) for label in self.station}
-        return {**tables, "federation": served}
+        return {**super().identity(), "federation": served}
 
     def served(self, label: str) -> Federation:
         """The federation that the base station ``label`` serves, or NOISELESS.
@@ -188,7 +185,3 @@ def _table(station: Station) -> Table:
     """As TOML has it; defaults are left out."""
     options = {"recalibrate": station.recalibrate, "federation": station.federation}
     return {"plan": station.plan, **station.parameters, **{key: value for key, value in options.items() if value}}
-
-
-def _adapter() -> TypeAdapter[FeelScenario]:
-    return TypeAdapter(FeelScenario)

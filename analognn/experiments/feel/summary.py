@@ -25,9 +25,7 @@ from analognn.experiments.feel.scenario import NOISELESS, FeelScenario
 from analognn.experiments.feel.store import FeelStore
 from analognn.experiments.rows import Results
 from analognn.experiments.scenario import Point
-from analognn.files import replacing
 
-FILE = "summary.json"
 Rounds = Sequence[RoundRow]
 Trainings = Results[FeelScenario, RoundRow]
 
@@ -143,11 +141,9 @@ def summarise_feel(results: Trainings) -> FeelSummary:
 
 
 def write_summary(store: FeelStore) -> FeelSummary:
-    """Summarise into ``summary.json`` of the folder, whole or not at all."""
+    """Summarise into ``summary.json`` of the folder."""
     summary = dataclasses.replace(summarise_feel(store), fingerprints=store.fingerprints())
-    text = json.dumps(summary.to_dict(), indent=2, allow_nan=False)
-    with replacing(store.folder / FILE) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+    store.write_summary(summary.to_dict())
     return summary
 
 
