@@ -8,20 +8,18 @@ medium: gain at 60 % accuracy and at 80 % of the clean accuracy, mean accuracy o
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analognn import compat, plots, progress
+from common import HERE, RECORDS, arguments, finished, gain_text, heading, publish
+
+from analognn import plots
 from analognn.estimates import bootstrap
-from analognn.experiments import Record, Scenario, Store, run
+from analognn.experiments import Record, Scenario, Store
 from analognn.experiments.gains import Gain, area, curves, gains
-from analognn.files import replacing
 from analognn.receiver import BUDGETS
 
-HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "denoisers").glob("*.toml"))
 
 
@@ -62,8 +60,8 @@ def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence
             (
                 f"| {budgets[name]}",
                 f"`{name}`",
-                _gain(at_60[name]),
-                _gain(at_80[name]),
+                gain_text(at_60[name]),
+                gain_text(at_80[name]),
                 bootstrap(areas[name]).percent(),
                 bootstrap(paired).percent("+"),
                 f"{statistics.fmean(record.receiver_bits or 0 for record in by_name[name]) / 1000:.1f}",
@@ -73,39 +71,14 @@ def _table(medium: str, records: Sequence[Record], clean: float, names: Sequence
     yield ""
 
 
-def _gain(gain: Gain) -> str:
-    if gain.over_ml_db is None:
-        return "not reached" if gain.crossing_db is None else "-"
-    return ("≥ " if gain.at_least else "") + gain.over_ml_db.text("+")
-
-
 def _crossing(gain: Gain) -> str:
     return "more than the sweep holds" if gain.crossing_db is None else f"{gain.crossing_db.text()} dB"
 
 
-def main() -> None:
-    """Run what is missing and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "denoisers", help="record folder")
-    parser.add_argument("--only", choices=[path.stem for path in SCENARIOS], help="one scenario; the report keeps all")
-    options = parser.parse_args()
-    for path in SCENARIOS:
-        if options.only in (None, path.stem):
-            scenario = Scenario.named(str(path))
-            with progress.bar(scenario.name, "trials") as reported:
-                result = run(scenario, options.out / path.stem, data_dir=options.data, progress=reported)
-            if result.failures:
-                raise SystemExit("\n".join(result.failures))
-            plots.draw(options.out / path.stem)
-    folders = [folder for path in SCENARIOS if (folder := options.out / path.stem).is_dir()]
+def report(folders: Sequence[Path]) -> str:
+    """All run folders as Markdown."""
     lines = [
-        f"# Receivers by what they may know, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/denoisers.py`. "
-        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
-        + ".",
-        "",
+        *heading("Receivers by what they may know", "denoisers.py"),
         "Gains are paired over noise draws: how much lower the effective WNR may be for the same accuracy. 95 %",
         'intervals are bootstraps over draws. "≥": some draw was at the target at the lowest WNR already. Side',
         "information is counted on top of the normalisation layers, which every receiver gets. s is the median time of",
@@ -113,9 +86,20 @@ def main() -> None:
         "",
         *(line for folder in folders for line in section(folder)),
     ]
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text("\n".join(lines), encoding="utf-8")
-    print("\n".join(lines))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is missing and write the report."""
+    parser = arguments(__doc__, RECORDS / "denoisers")
+    parser.add_argument("--only", choices=[path.stem for path in SCENARIOS], help="one scenario; the report keeps all")
+    options = parser.parse_args()
+    for path in SCENARIOS:
+        if options.only in (None, path.stem):
+            finished(Scenario.named(str(path)), options.out / path.stem, data_dir=options.data)
+            plots.draw(options.out / path.stem)
+    folders = [folder for path in SCENARIOS if (folder := options.out / path.stem).is_dir()]
+    publish(options.out / "REPORT.md", report(folders))
 
 
 if __name__ == "__main__":

@@ -9,28 +9,25 @@ the rules of the released code. Then a dated report. Data: mnist5k, which is ins
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from analognn import compat, plots_feel, progress
+from common import HERE, RECORDS, arguments, heading, write
+
+from analognn import plots_feel, progress
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, feel, summarise_feel
 from analognn.experiments.feel.gains import Crossing, accuracy_curves, crossing
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished, last
-from analognn.files import replacing
 
-HERE = Path(__file__).parent
 NAMES = ("tuning", "receivers", "contamination")
 TARGETS = (0.6, 0.8)
 
 
 def main() -> None:
     """Run what is not done yet and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "feel")
+    parser = arguments(__doc__, RECORDS / "feel", data=False)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--seeds", type=int, default=5, help="trainings at every point")
     parser.add_argument("--report-only", action="store_true", help="on the trainings that are there")
@@ -41,8 +38,7 @@ def main() -> None:
         play("receivers", options.out, options.workers, [seeds, f"station.fixed.lambda_prime={lambda_prime}"])
         play("contamination", options.out, options.workers, [seeds])
     path = options.out / "REPORT.md"
-    with replacing(path) as part:
-        part.write_text("\n".join(report(options.out)) + "\n", encoding="utf-8")
+    write(path, "\n".join(report(options.out)) + "\n")
     print(path)
 
 
@@ -89,11 +85,8 @@ def report(out: Path) -> Iterator[str]:
 def _head(scenario: FeelScenario, summary: FeelSummary) -> Iterator[str]:
     federation = scenario.served(NOISELESS)
     (clean,) = (entry for entry in summary.entries if entry.station == NOISELESS)
+    yield from heading("Federated edge learning over the air", "feel.py")
     yield from (
-        f"# Federated edge learning over the air, {datetime.date.today()}",
-        "",
-        f"Made by `python benchmarks/feel.py`. {', '.join(f'{k} {v}' for k, v in compat.versions().items())}.",
-        "",
         f"{scenario.model} on mnist5k (3,500 training images; the paper: ResNet-18 on CIFAR-10), {_seeds(summary)}",
         "trainings at every point, 95 % intervals (Student's t).",
         f"{federation.num_devices} devices, {federation.num_active} a round, {federation.num_rounds} rounds of",

@@ -14,7 +14,6 @@ thread. --quick does a tenth of everything.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -32,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import RECORDS, arguments, publish, write
 from hardening_report import report
 from rich.progress import track
 from safetensors.torch import load_file
@@ -44,9 +44,7 @@ from analognn.experiments.reading import read
 from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.rows import RowStore
 from analognn.experiments.scenario import Denoising
-from analognn.files import replacing
 
-HERE = Path(__file__).parent
 WARM_UP, BLOCKS = 0.2, 8
 ROWS_A_START = 8  # of a run that is to be killed: most starts are killed before they end
 DISK_ROWS = 300  # more than a disk of 96 kB holds
@@ -243,9 +241,8 @@ def disk(command: list[str], finish: Callable[[Path], object]) -> dict[str, Any]
 
 def main() -> None:
     """Measure everything and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RECORDS / "hardening", data=False)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "hardening", help="record folder")
     options = parser.parse_args()
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -253,10 +250,8 @@ def main() -> None:
     found = measured(share)
     found |= {"quick": options.quick, "cpu_seconds": sum(os.times()[:4]), "versions": compat.versions()}
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, text in (("hardening.json", json.dumps(found, indent=1) + "\n"), ("REPORT.md", report(found))):
-        with replacing(options.out / name) as part:
-            part.write_text(text, encoding="utf-8")
-    print(report(found))
+    write(options.out / "hardening.json", json.dumps(found, indent=1) + "\n")
+    publish(options.out / "REPORT.md", report(found))
 
 
 def measured(share: int) -> dict[str, Any]:

@@ -11,8 +11,6 @@ Three parts, each kept in the record folder and not computed again when it is th
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,21 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import HERE, RECORDS, arguments, finished, heading, kept, publish
 from rich.progress import track
 from torch import Tensor, nn
 
-from analognn import backends, compat, data, models, plots, progress
+from analognn import backends, data, models, plots
 from analognn.certificate import certify
 from analognn.certificate.by_name import Named
 from analognn.estimates import Estimate, estimate
 from analognn.evaluate import Evaluator, Score
-from analognn.experiments import Scenario, run
+from analognn.experiments import Scenario
 from analognn.experiments.summary import Entry
-from analognn.files import replacing
 from analognn.hardware import AnalogForward, Pcm
 from analognn.packing import ParameterLayout
 
-HERE = Path(__file__).parent
 MODEL = "cifar10-resnet20"
 DAY = 86400.0
 MEDIA: dict[str, tuple[str, dict[str, Any]]] = {
@@ -87,31 +84,23 @@ def certificates(folder: Path, subject: Subject) -> Iterator[dict[str, Any]]:
         yield {"label": label, **json.loads(path.read_text())}
 
 
-def forward(folder: Path, subject: Subject) -> dict[str, list[float]]:
+def forward(subject: Subject) -> dict[str, list[float]]:
     """Accuracy per seed: digital products with noisy weights, and the converters and output noise besides."""
-    path = folder / "forward.json"
-    if not path.is_file():
-        medium = Pcm(t_inference=DAY)
-        arms = {"weights": AnalogForward(medium=medium, is_perfect=True), "forward": AnalogForward(medium=medium)}
-        found: dict[str, list[float]] = {name: [] for name in arms}
-        for seed in track(range(DRAWS), "forward"):
-            for name, arm in arms.items():
-                analog = arm.convert(subject.model, generator=torch.Generator().manual_seed(seed))
-                found[name].append(subject.evaluator(analog).accuracy)
-        with replacing(path) as part:
-            part.write_text(json.dumps({"accuracy": found, "versions": compat.versions()}, indent=2) + "\n")
-    accuracies: dict[str, list[float]] = json.loads(path.read_text())["accuracy"]
-    return accuracies
+    medium = Pcm(t_inference=DAY)
+    arms = {"weights": AnalogForward(medium=medium, is_perfect=True), "forward": AnalogForward(medium=medium)}
+    found: dict[str, list[float]] = {name: [] for name in arms}
+    for seed in track(range(DRAWS), "forward"):
+        for name, arm in arms.items():
+            analog = arm.convert(subject.model, generator=torch.Generator().manual_seed(seed))
+            found[name].append(subject.evaluator(analog).accuracy)
+    return found
 
 
 def report(entries: tuple[Entry, ...], certified: list[dict[str, Any]], products: dict[str, list[float]]) -> str:
     """The three parts as Markdown."""
     loss = estimate([full - weights for weights, full in zip(products["weights"], products["forward"], strict=True)])
     lines = [
-        f"# Crossbar media on ResNet-20 and CIFAR-10, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/hardware.py`. " + ", ".join(f"{k} {v}" for k, v in compat.versions().items()) + ".",
-        "",
+        *heading("Crossbar media on ResNet-20 and CIFAR-10", "hardware.py"),
         "## Accuracy over time",
         "",
         "First 1,000 test images, 3 noise draws, 95 % intervals (Student's t), % right. WNR is the effective one,",
@@ -163,22 +152,14 @@ def _certificate_row(certificate: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run what is missing and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "hardware", help="record folder")
-    options = parser.parse_args()
+    options = arguments(__doc__, RECORDS / "hardware").parse_args()
     torch.set_num_threads(1)
-    scenario = Scenario.named(str(HERE / "hardware.toml"))
-    with progress.bar(scenario.name, "trials") as reported:
-        result = run(scenario, options.out, data_dir=options.data, progress=reported)
-    if result.failures:
-        raise SystemExit("\n".join(result.failures))
+    result = finished(Scenario.named(str(HERE / "hardware.toml")), options.out, data_dir=options.data)
     plots.draw(options.out)
     subject = Subject.load(options.data)
-    text = report(result.summary.entries, list(certificates(options.out, subject)), forward(options.out, subject))
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text(text, encoding="utf-8")
-    print(text)
+    products = kept(options.out / "forward.json", lambda: {"accuracy": forward(subject)})["accuracy"]
+    certified = list(certificates(options.out, subject))
+    publish(options.out / "REPORT.md", report(result.summary.entries, certified, products))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ programs, drifts and reads back. Time: five turns of each, alternating in one pr
 Memory: the rise of the peak resident size in the first run, in a process of its own, in units of the weights' size.
 """
 
-import resource
 import subprocess
 import sys
 import time
 
 import torch
+from common import bare, peak_bytes
 from torch import nn
 from torchvision.models import resnet18
 
@@ -65,11 +65,12 @@ def cpu_seconds() -> dict[str, float]:
     return {route: min(taken) for route, taken in seconds.items()}
 
 
-def peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
 def main() -> None:
+    parser = bare(__doc__)
+    parser.add_argument("route", nargs="?", choices=ROUTES, help="only its memory, in a process of its own")
+    if route := parser.parse_args().route:
+        print(extra_memory(route))
+        return
     memory = {}
     for route in ROUTES:  # before this process grows: a child's peak begins with its parent's size
         command = [sys.executable, __file__, route]
@@ -81,7 +82,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        print(extra_memory(sys.argv[1]))
-    else:
-        main()
+    main()

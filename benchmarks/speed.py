@@ -16,17 +16,17 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from common import RECORDS, arguments, peak_bytes, publish, write
 from rich.progress import track
+from speed_report import KAPPA, PART, WNRS_DB, report
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -35,15 +35,10 @@ from analognn.affine import AffineFamily, affine_scores
 from analognn.channels import Awgn, Received
 from analognn.denoise import MmsePb, Prior
 from analognn.evaluate import Evaluator, Execution
-from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.search import GridSearchResult, fast_search, grid_search
 
-HERE = Path(__file__).parent
 GRID = {"lambda_primes": [0.9 + 0.02 * i for i in range(12)], "betas": [float(b) for b in range(-11, 12)]}
-KAPPA = 100
-PART = 24  # candidates timed where the whole grid would take minutes
-WNRS_DB = (-1.0, 1.0, 3.0, 5.0, 7.0, 9.0)
 DRAWS = 4
 EXECUTIONS = {
     "float32": Execution(),
@@ -90,10 +85,10 @@ def seconds(call: Callable[[], Any], device: str, *, turns: int = 5) -> float:
     taken = []
     for _ in range(turns + 1):
         _wait(device)
-        start = time.process_time() if device == "cpu" else time.perf_counter()
+        start = _now(device)
         call()
         _wait(device)
-        taken.append((time.process_time() if device == "cpu" else time.perf_counter()) - start)
+        taken.append(_now(device) - start)
     return min(taken[1:]) if turns else taken[0]
 
 
@@ -184,10 +179,10 @@ def searches(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             ("fast", fast_search, {}),
             ("exact", fast_search, {"exact": True}),
         ):
-            start = time.process_time() if options.device == "cpu" else time.perf_counter()
+            start = _now(options.device)
             result = case.grid(search, **extra)
-            end = time.process_time() if options.device == "cpu" else time.perf_counter()
-            row[name] = {"correct": result.best_score.correct, "evaluations": result.evaluations, "s": end - start}
+            taken = _now(options.device) - start
+            row[name] = {"correct": result.best_score.correct, "evaluations": result.evaluations, "s": taken}
             row[name]["best"] = asdict(result.best)
         yield row
 
@@ -208,44 +203,9 @@ def peak_mb(route: str, options: argparse.Namespace) -> float:
     return (_peak(options.device) - before) / 1e6
 
 
-def report(record: dict[str, Any]) -> str:
-    """The record as tables."""
-    steps, rows = record["vectors"], record["search"]
-    copy, fresh = steps["copy"], steps["copy into new memory"]
-    hits = sum(row["fast"]["correct"] == row["grid"]["correct"] for row in rows)
-    same = sum(row["exact"]["best"] == row["grid"]["best"] for row in rows)
-    lines = ["# Speed", "", f"{record['machine']}. `python benchmarks/speed.py`.", ""]
-    lines += [f"## Vectors: {steps['weights'] / 1e6:.1f} M weights", ""]
-    lines += ["| step | ms | copies | copies into new memory |", "|---|---:|---:|---:|"]
-    lines += [f"| {k} | {1e3 * s:.1f} | {s / copy:.1f} | {s / fresh:.1f} |" for k, s in steps.items() if k != "weights"]
-    lines += ["", f"## Surface: 12 x 23 pairs on {KAPPA} examples", ""]
-    lines += ["| network | loop s | affine s | arithmetic alone s |", "|---|---:|---:|---:|"]
-    lines += [
-        f"| {k} | {v['loop_s']:.1f} | {v['affine_s']:.1f} | {v['limit_s']:.1f} |" for k, v in record["surface"].items()
-    ]
-    memory = ", ".join(f"{route} {mb:.0f} MB" for route, mb in record["peak_mb"].items())
-    lines += ["", f"Peak memory, {PART} candidates of mnist-resnet8, affine bound 134 MB: {memory}.", ""]
-    lines += ["## Execution: 1,000 examples", "", "| network | how | s | right | changed |", "|---|---|---:|---:|---:|"]
-    lines += [
-        f"| {name} | {how} | {v['s_per_1000']:.2f} | {v['correct']} | {v['changed']} |"
-        for name, table in record["execution"].items()
-        for how, v in table.items()
-    ]
-    lines += ["", f"## Search: {len(rows)} noisy mnist-resnet8", ""]
-    lines += [f"Accuracy of the grid's best reached: fast {hits} of {len(rows)}; exact, the same pair: {same}.", ""]
-    lines += ["| WNR dB | best of 100 | evaluations: grid | fast | exact | s: grid | fast | exact |", "|---:" * 8 + "|"]
-    for wnr_db in WNRS_DB:
-        group = [row for row in rows if row["wnr_db"] == wnr_db]
-        mean = {
-            (n, k): sum(r[n][k] for r in group) / len(group)
-            for n in ("grid", "fast", "exact")
-            for k in group[0][n]
-            if k != "best"
-        }
-        cells = [mean["grid", "correct"], *(mean[n, "evaluations"] for n in ("grid", "fast", "exact"))]
-        times = " | ".join(f"{mean[n, 's']:.2f}" for n in ("grid", "fast", "exact"))
-        lines.append(f"| {wnr_db:g} | " + " | ".join(f"{cell:.0f}" for cell in cells) + f" | {times} |")
-    return "\n".join([*lines, ""])
+def _now(device: str) -> float:
+    """CPU seconds, or elapsed ones on a GPU."""
+    return time.process_time() if device == "cpu" else time.perf_counter()
 
 
 def _wait(device: str) -> None:
@@ -256,15 +216,13 @@ def _wait(device: str) -> None:
 def _peak(device: str) -> float:
     if device == "cuda":
         return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak_bytes()
 
 
 def main() -> None:
     """Measure everything and write the record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
+    parser = arguments(__doc__, RECORDS / "speed")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "speed", help="record folder")
     parser.add_argument("--peak", choices=("loop", "affine"), help=argparse.SUPPRESS)  # in a process of its own
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -291,10 +249,8 @@ def main() -> None:
         "search": list(searches(options)),
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, text in (("speed.json", json.dumps(record, indent=1)), ("REPORT.md", report(record))):
-        with replacing(options.out / name) as part:
-            part.write_text(text + "\n" if name == "speed.json" else text, encoding="utf-8")
-    print(report(record))
+    write(options.out / "speed.json", json.dumps(record, indent=1) + "\n")
+    publish(options.out / "REPORT.md", report(record))
 
 
 if __name__ == "__main__":

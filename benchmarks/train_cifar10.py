@@ -11,12 +11,9 @@ default. A run that was stopped goes on after its last whole epoch, with the sam
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import hashlib
 import json
 import math
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import arguments
+from pretraining import Schedule, counts, write_record
 from torch import Tensor
 from torch.nn import functional as F
 
-from analognn import checkpoints, compat, data, models, progress
-from analognn.evaluate import Evaluator, Score, resolve_device
+from analognn import checkpoints, data, models, progress
+from analognn.evaluate import Evaluator, resolve_device
 from analognn.files import replacing
 from analognn.models import ImageModel
 from analognn.progress import Report
@@ -37,15 +36,10 @@ from analognn.training.augmentation import crop_and_flip
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the result.
+class Recipe(Schedule):
+    """Everything that decides the result, beside what every :class:`~pretraining.Schedule` says.
 
     Args:
-        seed: of the first weights, the order of the images and their augmentation.
-        epochs: passes over the training images.
-        batch_size: images a step.
-        peak_rate: highest learning rate.
-        warm_up: epochs of linear rise to it; a cosine to zero follows.
         momentum: of Nesterov.
         weight_decay: on every parameter, as in the nets of the paper.
         padding: pixels that a crop moves by at most.
@@ -59,12 +53,6 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     padding: int = 4
-
-    def rate(self, epoch: float) -> float:
-        """Learning rate at a time in epochs."""
-        if epoch < self.warm_up:
-            return self.peak_rate * epoch / self.warm_up
-        return self.peak_rate * 0.5 * (1 + math.cos(math.pi * (epoch - self.warm_up) / (self.epochs - self.warm_up)))
 
 
 @dataclass
@@ -167,26 +155,21 @@ def write(training: Training, splits: data.Splits, folder: Path) -> dict[str, An
     state = training.model.state_dict()
     checkpoints.save({n: t.half() if t.is_floating_point() else t for n, t in state.items()}, path)
     checkpoints.load(training.model, path)
-    record = {
-        "command": f"python benchmarks/train_cifar10.py {training.spec.name}",
-        "model": training.spec.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "results": {part: _score(training, getattr(splits, part)) for part in ("validation", "test")},
-        "losses": [round(loss, 4) for loss in training.losses],
-        "seconds": round(training.seconds),
-        "recipe": asdict(training.recipe),
-        "versions": compat.versions(),
-        "machine": f"{platform.system()} {platform.machine()}, {_named(training.device)}",
-    }
-    with replacing(path.with_suffix(".json")) as part:
-        part.write_text(json.dumps(record, indent=2) + "\n")
-    return record
+    return write_record(
+        path,
+        f"train_cifar10.py {training.spec.name}",
+        model=training.spec.name,
+        machine=_named(training.device),
+        results={part: _score(training, getattr(splits, part)) for part in ("validation", "test")},
+        losses=[round(loss, 4) for loss in training.losses],
+        seconds=round(training.seconds),
+        recipe=asdict(training.recipe),
+    )
 
 
 def _score(training: Training, examples: data.Examples) -> dict[str, int]:
     evaluator = Evaluator(*training.spec.prepare(examples), device=str(training.device))
-    score: Score = evaluator(training.model)
-    return {"correct": score.correct, "total": score.total}
+    return counts(evaluator(training.model))
 
 
 def _named(device: torch.device) -> str:
@@ -208,11 +191,9 @@ def _recipe(overrides: Sequence[str]) -> Recipe:
 
 def main() -> None:
     """Train, or go on training, and write weights and record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, None, holds="where the weights go [models/ in the data folder]")
     cifar = [name for name in models.describe() if models.spec(name).dataset == "cifar10"]
     parser.add_argument("model", choices=cifar)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, help="where the weights go [models/ in the data folder]")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of the recipe")
     given = parser.parse_args()
@@ -220,10 +201,8 @@ def main() -> None:
     assert isinstance(spec, ImageModel)
     folder = given.out or data.root(given.data).path / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    training, state = (
-        Training(spec, _recipe(given.set), resolve_device(given.device)),
-        folder / f"{spec.name}.resume.pt",
-    )
+    training = Training(spec, _recipe(given.set), resolve_device(given.device))
+    state = folder / f"{spec.name}.resume.pt"
     with progress.bar(spec.name, "epochs") as report:
         train(training, splits.train, state, report)
     record = write(training, splits, folder)

@@ -10,39 +10,29 @@ random. One PyTorch thread, about two and a half minutes; run twice on one machi
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import math
-import platform
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
+from pretraining import Schedule, counts, folder, write_record
 from rich.progress import track
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analognn import __version__, checkpoints, data, models
+from analognn import checkpoints, data, models
 from analognn.evaluate import Evaluator, Score
-from analognn.files import replacing
 
 SPEC = models.spec("mnist-resnet8")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Everything that decides the result.
+class Recipe(Schedule):
+    """Everything that decides the result, beside what every :class:`~pretraining.Schedule` says.
 
     Args:
-        seed: of the first weights, the order of the images and their augmentation.
-        epochs: passes over the training images.
-        batch_size: images a step.
-        peak_rate: highest learning rate.
-        warm_up: epochs of linear rise to it; a cosine to zero follows.
         weight_decay: decoupled; for convolution and linear weights only.
         label_smoothing: share of the target spread over all classes.
         shift: largest shift either way [pixels].
@@ -60,12 +50,6 @@ class Recipe:
     shift: float = 2.0
     turn: float = 10.0
     zoom: float = 0.1
-
-    def rate(self, epoch: float) -> float:
-        """Learning rate at a time in epochs."""
-        if epoch < self.warm_up:
-            return self.peak_rate * epoch / self.warm_up
-        return self.peak_rate * 0.5 * (1 + math.cos(math.pi * (epoch - self.warm_up) / (self.epochs - self.warm_up)))
 
     def augment(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Each of ``images`` [n, 1, h, w] shifted, turned and scaled at random; black (0) moves in from outside."""
@@ -121,47 +105,27 @@ def evaluator(examples: data.Examples) -> Evaluator:
     return Evaluator(SPEC.normalise(examples.inputs), examples.labels, device="cpu")
 
 
-def record(recipe: Recipe, weights: Path, **results: Any) -> dict[str, Any]:
-    """What stands beside the weights."""
-    return {
-        "command": "python benchmarks/train_mnist_resnet.py",
-        "model": SPEC.name,
-        "dataset": SPEC.dataset,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "results": results,
-        "recipe": asdict(recipe),
-        "versions": {
-            "analognn": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "machine": f"{platform.system()} {platform.machine()}, one thread",
-    }
-
-
-def main(folder: Path) -> None:
-    """Train, read the test images once, write the weights and the record into ``folder``."""
+def main(where: Path) -> None:
+    """Train, read the test images once, write the weights and the record into ``where``."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     recipe, splits, began = Recipe(), data.load(SPEC.dataset), time.perf_counter()
     model, validation, epoch = train(recipe, splits)
     seconds = round(time.perf_counter() - began)
     test = evaluator(splits.test)(model)
-    weights = folder / SPEC.checkpoint
+    weights = where / SPEC.checkpoint
     checkpoints.save(model.state_dict(), weights)
-    made = record(
-        recipe,
+    made = write_record(
         weights,
-        validation={"correct": validation.correct, "total": validation.total},
-        test={"correct": test.correct, "total": test.total},
-        epoch=epoch,
-        seconds=seconds,
+        "train_mnist_resnet.py",
+        model=SPEC.name,
+        machine="one thread",
+        dataset=SPEC.dataset,
+        results={"validation": counts(validation), "test": counts(test), "epoch": epoch, "seconds": seconds},
+        recipe=asdict(recipe),
     )
-    with replacing(weights.with_suffix(".json")) as part:
-        part.write_text(json.dumps(made, indent=2) + "\n")
     print(json.dumps(made["results"]), weights)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else models.ASSETS)
+    main(folder(__doc__))

@@ -14,29 +14,24 @@ Compare with denoising by running a scenario for both: ``--set model=mnist-resne
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import platform
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
+from pretraining import cosine, counts, folder, write_record
 from rich.progress import track
 from torch import Tensor, nn
 from train_mnist_resnet import Recipe as Base
 from train_mnist_resnet import evaluator
 
-from analognn import __version__, checkpoints, data, models
+from analognn import checkpoints, data, models
 from analognn.backends import Backend, ChannelBackend
 from analognn.channels import Awgn
 from analognn.evaluate import Evaluator
-from analognn.files import replacing
 from analognn.hardware import Pcm
 from analognn.packing import ParameterLayout
 from analognn.training import WeightNoise, train_noise_aware
@@ -80,7 +75,7 @@ class Recipe:
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of a step."""
-        return self.peak_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
+        return self.peak_rate * cosine(step, steps)
 
 
 def train(recipe: Recipe, examples: data.Examples, std_dev: float) -> nn.Module:
@@ -116,28 +111,8 @@ def validated(recipe: Recipe, model: nn.Module, score: Evaluator) -> dict[str, f
     }
 
 
-def record(recipe: Recipe, weights: Path, **results: Any) -> dict[str, Any]:
-    """What stands beside the weights."""
-    return {
-        "command": "python benchmarks/train_noise_aware.py",
-        "model": SPEC.name,
-        "start": START,
-        "dataset": SPEC.dataset,
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
-        "results": results,
-        "recipe": asdict(recipe),
-        "versions": {
-            "analognn": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "aihwkit": version("aihwkit"),
-        },
-        "machine": f"{platform.system()} {platform.machine()}, one thread",
-    }
-
-
-def main(folder: Path) -> None:
-    """Train each candidate, choose, read the test images once, write the weights and the record into ``folder``."""
+def main(where: Path) -> None:
+    """Train each candidate, choose, read the test images once, write the weights and the record into ``where``."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     recipe, splits, began = Recipe(), data.load(SPEC.dataset), time.process_time()
@@ -146,20 +121,29 @@ def main(folder: Path) -> None:
     scores = {std_dev: validated(recipe, model, validation) for std_dev, model in candidates.items()}
     chosen = max(scores, key=lambda std_dev: scores[std_dev]["pcm"])
     test = evaluator(splits.test)(candidates[chosen])
-    weights = folder / SPEC.checkpoint
+    weights = where / SPEC.checkpoint
     checkpoints.save(candidates[chosen].state_dict(), weights)
-    made = record(
-        recipe,
+    results = {
+        "std_dev": chosen,
+        "validation": {
+            START: validated(recipe, models.load(START), validation),
+            **{str(s): v for s, v in scores.items()},
+        },
+        "test": counts(test),
+        "cpu_seconds": round(time.process_time() - began),
+    }
+    made = write_record(
         weights,
-        std_dev=chosen,
-        validation={START: validated(recipe, models.load(START), validation), **{str(s): v for s, v in scores.items()}},
-        test={"correct": test.correct, "total": test.total},
-        cpu_seconds=round(time.process_time() - began),
+        "train_noise_aware.py",
+        model=SPEC.name,
+        machine="one thread",
+        start=START,
+        dataset=SPEC.dataset,
+        results=results,
+        recipe=asdict(recipe),
     )
-    with replacing(weights.with_suffix(".json")) as part:
-        part.write_text(json.dumps(made, indent=2) + "\n")
     print(json.dumps(made["results"], indent=2), weights)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else models.ASSETS)
+    main(folder(__doc__))

@@ -7,8 +7,6 @@ A study whose record is there with as many seeds is not run again. The table is 
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -16,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import RECORDS, arguments, heading, write
 
-from analognn import compat, plots, plots_training, progress
-from analognn.files import replacing
+from analognn import plots, plots_training, progress
 from analognn.training.study import STUDIES, load
 
-HERE = Path(__file__).parent
 COLUMNS = ("where", "source", "ours", "verdict", "why")
 
 
@@ -63,12 +60,7 @@ def report(folder: Path) -> str:
     records = {name: made for name in STUDIES if (made := recorded(folder / f"{name}.json"))}
     counts = Counter(claim["verdict"] for made in records.values() for claim in made["claims"])
     lines = [
-        f"# Noise as a friend: claims and verdicts, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/training.py`. "
-        + ", ".join(f"{name} {version}" for name, version in compat.versions().items())
-        + ".",
-        "",
+        *heading("Noise as a friend: claims and verdicts", "training.py"),
         "Means with 95 % intervals (t) over seeds, paired where the settings of a seed share data, weights and noise.",
         ", ".join(f"{verdict}: {count}" for verdict, count in counts.most_common()) + ".",
         "",
@@ -79,9 +71,7 @@ def report(folder: Path) -> str:
 
 def main() -> None:
     """Run what is missing, then write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "training", help="record folder")
+    parser = arguments(__doc__, RECORDS / "training")
     parser.add_argument("--only", choices=STUDIES, help="one study; the table keeps all")
     parser.add_argument("--seeds", type=int, default=10, help="independent runs of each study")
     parser.add_argument("--again", action="store_true", help="also what is recorded already")
@@ -93,8 +83,7 @@ def main() -> None:
         done = made is not None and made["settings"]["seeds"] >= options.seeds and not options.again
         if options.only in (None, name) and not done:
             record(name, options.out, seeds=options.seeds, data_dir=options.data)
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text(report(options.out), encoding="utf-8")
+    write(options.out / "REPORT.md", report(options.out))
     print(options.out / "REPORT.md")
 
 

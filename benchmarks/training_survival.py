@@ -11,22 +11,20 @@ are over training seeds, each with its own draws of noise in the media; gains ar
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from common import RECORDS, arguments, heading, publish, write
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analognn import compat, data, models
+from analognn import data, models
 from analognn.backends import ChannelBackend
 from analognn.channels import Awgn
 from analognn.estimates import estimate
@@ -35,7 +33,6 @@ from analognn.experiments import Denoising, Medium, Scenario
 from analognn.experiments.record import Reception
 from analognn.experiments.trial import run_trials
 from analognn.experiments.workspace import Workspace, prepare
-from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.progress import bar, counted
 from analognn.receiver import measure
@@ -45,7 +42,6 @@ from analognn.training.masks import masked_inputs
 from analognn.training.nem import NemNoise, error_loss
 from analognn.training.weight_noise import noisy_weights
 
-HERE = Path(__file__).parent
 SPEC = models.spec("mnist-resnet8")  # for its normalisation of the images
 EPOCHS, BATCH, RATE, MOMENTUM = 10, 64, 0.05, 0.9
 Method = Literal["plain", "weight noise", "masks", "NEM"]
@@ -146,14 +142,8 @@ def survive(method: Method, seed: int, workspace: Workspace) -> Result:
     strength, model = chosen(method, seed, train_set, Evaluator(*held_out, device="cpu"))
     layout = ParameterLayout.from_model(model)
     side = measure(model, layout, train_set[0][:300], directions=SCENARIO.denoiser.directions)
-    own = replace(
-        workspace,
-        scenario=replace(SCENARIO, seed=seed),
-        model=model,
-        layout=layout,
-        packed=layout.pack(model),
-        side=side,
-    )
+    scenario, packed = replace(SCENARIO, seed=seed), layout.pack(model)
+    own = replace(workspace, scenario=scenario, model=model, layout=layout, packed=packed, side=side)
     accuracy: dict[str, dict[str, float]] = {}
     wnr_db = {}
     for medium in SCENARIO.media:
@@ -209,13 +199,9 @@ def report(results: Sequence[Result], seconds: float) -> str:
     picked = {
         method: ", ".join(f"{each.strength:g}" for each in results if each.method == method) for method in STRENGTHS
     }
+    took = f" {seconds:.0f} CPU-s on one thread of a busy machine."
     lines = [
-        f"# Trained with noise, then sent through a medium, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/training_survival.py`. "
-        + ", ".join(f"{name} {version}" for name, version in compat.versions().items())
-        + f". {seconds:.0f} CPU-s on one thread of a busy machine.",
-        "",
+        *heading("Trained with noise, then sent through a medium", "training_survival.py", end=took),
         f"{seeds} training seeds, {SCENARIO.seeds} draws of every medium each; mnist5k, 1,000 test images.",
         "Media: " + "; ".join(f"{label} {medium.parameters}" for label, medium in SCENARIO.media.items()) + ".",
         "Strengths chosen, by seed: " + "; ".join(f"{k} {v}" for k, v in picked.items() if k != "plain") + ".",
@@ -234,8 +220,7 @@ def report(results: Sequence[Result], seconds: float) -> str:
 
 def main() -> None:
     """Run the pairs of method and seed that are missing, then write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "training", help="record folder")
+    parser = arguments(__doc__, RECORDS / "training", data=False)
     parser.add_argument("--seeds", type=int, default=10, help="training seeds")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -251,11 +236,8 @@ def main() -> None:
             began = time.process_time()
             results.append(survive(*missing[index], workspace))
             made = {"seconds": made["seconds"] + time.process_time() - began, "results": [vars(r) for r in results]}
-            with replacing(path) as part:
-                part.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
-    with replacing(options.out / "SURVIVAL.md") as part:
-        part.write_text(report(results, made["seconds"]), encoding="utf-8")
-    print(report(results, made["seconds"]))
+            write(path, json.dumps(made, indent=1) + "\n")
+    publish(options.out / "SURVIVAL.md", report(results, made["seconds"]))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,6 @@ the fades are.
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import itertools
 import json
 import statistics
@@ -23,21 +21,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
+from common import HERE, RECORDS, arguments, finished, heading, publish, write
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analognn import backends, compat, models, plots, progress
+from analognn import backends, models, plots
 from analognn.channels.precoding import UnboundedPowerWarning
 from analognn.channels.units import linear_to_db
 from analognn.denoise import Mmse, Prior
 from analognn.estimates import estimate
-from analognn.experiments import Record, Scenario, Store, run
+from analognn.experiments import Record, Scenario, Store
 from analognn.experiments.record import receptions
 from analognn.experiments.trial import seeded
-from analognn.files import replacing
 from analognn.packing import ParameterLayout
 
-HERE = Path(__file__).parent
 CHANNELS = ("awgn", "rayleigh", "tdl-a", "tdl-c", "cdl-c", "umi")
 MEANS = {"full": "full inversion", "truncated": "truncated inversion, 0.1", "mmse": "equalisation"}
 RECEIVERS = {"ml": "ML", "mmse": "MMSE", "mmsepb": "MMSEpb", "mmse+recalibrate": "MMSE + recalibrate"}
@@ -66,8 +63,7 @@ def after_mmse(folder: Path, scenario: Scenario, data_dir: Path | None) -> dict[
             )
         var = float(packed.vector.double().var(correction=0))
         found = {key: linear_to_db(var / statistics.fmean(each)) for key, each in errors.items()}
-        with replacing(path) as part:
-            part.write_text(json.dumps(found, indent=2) + "\n")
+        write(path, json.dumps(found, indent=2) + "\n")
     known: dict[str, float] = json.loads(path.read_text())
     return known
 
@@ -118,8 +114,7 @@ def picture(found: Curves, clean: float, scenario: Scenario) -> Figure:
                 )  # fmt: skip
         panel.set(title=channel, ylim=(0, 1.0), xticks=list(curve))
         panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        panel.grid(color="0.9")
-        panel.spines[["top", "right"]].set_visible(False)
+        plots.tidy(panel)
     for panel in panels[-1]:
         panel.set_xlabel("Es/N0 [dB]")
     for panel in panels[:, 0]:
@@ -136,12 +131,8 @@ def report(records: list[Record], mmse_wnr_db: dict[str, float], scenario: Scena
     (clean,) = (record.correct / record.total for record in records if record.medium == "clean")
     noisy = [record for record in records if record.medium != "clean"]
     found = curves(noisy)
-    versions = ", ".join(f"{k} {v}" for k, v in compat.versions().items())
+    yield from heading("ResNet-20 over OFDM", "wireless.py")
     yield from (
-        f"# ResNet-20 over OFDM, {datetime.date.today().isoformat()}",
-        "",
-        f"Made by `python benchmarks/wireless.py`. {versions}.",
-        "",
         f"First {scenario.test_examples} test images (clean {100 * clean:.1f} %), {scenario.seeds} draws, 95 %",
         "intervals (Student's t). A transmission takes 14 to 19 slots, each with a channel of its own: few enough that",
         "draws differ much, most of all under block fading. Energy per data position is the same for all, silent ones",
@@ -201,28 +192,21 @@ def _key(medium: str, esn0_db: float) -> str:
 
 def main() -> None:
     """Run what is missing and write the report and the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "wireless", help="record folder")
+    parser = arguments(__doc__, RECORDS / "wireless")
     parser.add_argument("--workers", type=int, help="processes [one a core]")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, for a trial run")
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", UnboundedPowerWarning)  # what full inversion costs is a question here
     scenario = Scenario.named(str(HERE / "wireless.toml"), options.set)
-    with progress.bar(scenario.name, "trials") as reported:
-        result = run(scenario, options.out, data_dir=options.data, workers=options.workers, progress=reported)
-    if result.failures:
-        raise SystemExit("\n".join(result.failures))
+    result = finished(scenario, options.out, data_dir=options.data, workers=options.workers)
     records = list(Store(options.out).records())
-    lines = "\n".join(report(records, after_mmse(options.out, scenario, options.data), scenario))
     clean = result.summary.clean
     assert clean is not None
     found = curves(record for record in records if record.medium != "clean")
     plots.write(picture(found, clean, scenario), options.out / "accuracy_vs_esn0.png")
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text(lines, encoding="utf-8")
-    print(lines)
+    lines = report(records, after_mmse(options.out, scenario, options.data), scenario)
+    publish(options.out / "REPORT.md", "\n".join(lines))
 
 
 if __name__ == "__main__":

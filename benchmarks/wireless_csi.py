@@ -17,8 +17,6 @@ interference.
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
 import math
 import warnings
@@ -28,10 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from common import RECORDS, TOLD_IN_HEAD, arguments, heading, kept, publish
 from hardware import Subject
 from rich.progress import track
 
-from analognn import ChannelBackend, compat, plots, plots_wireless
+from analognn import ChannelBackend, plots, plots_wireless
 from analognn.certificate import certify
 from analognn.certificate.by_name import Named
 from analognn.channels import Ofdm
@@ -41,10 +40,8 @@ from analognn.channels.units import linear_to_db
 from analognn.channels.waveform import InterferenceWarning
 from analognn.effective import effective_noise
 from analognn.estimates import Estimate, estimate
-from analognn.files import replacing
 from analognn.progress import bar, counted
 
-HERE = Path(__file__).parent
 MODEL = "cifar10-resnet20"
 LINK: dict[str, Any] = {"esn0_db": 10.0, "model": "tdl-a", "threshold": 0.1}
 SLOT = Grid().num_symbols * Grid().symbol_duration
@@ -74,26 +71,22 @@ DRAWS = 3
 INTERLEAVED_DRAWS = 8
 
 
-def gaussian(folder: Path) -> dict[str, dict[str, Any]]:
+def gaussian() -> dict[str, dict[str, Any]]:
     """Noise on standard normal weights by case."""
-    path = folder / "csi-noise.json"
-    if not path.is_file():
-        w = torch.randn(NUM_WEIGHTS, generator=torch.Generator().manual_seed(1))
-        found = {}
-        for label, parameters in CASES.items():
-            received = Ofdm(**LINK, **parameters).transmit(w, generator=torch.Generator().manual_seed(0))
-            x = (received.values - w).double() / torch.as_tensor(received.noise_var, dtype=torch.float64).sqrt()
-            assert received.split is not None
-            found[label] = {
-                "parameters": {**LINK, **parameters},
-                "outage": received.usage.outage,
-                "split": asdict(received.split),
-                "told_kurtosis": float(x.pow(4).mean() / x.square().mean() ** 2) - 3,
-                **asdict(effective_noise(w, received)),
-            }
-        _write(path, {"cases": found, "versions": compat.versions()})
-    cases: dict[str, dict[str, Any]] = json.loads(path.read_text())["cases"]
-    return cases
+    w = torch.randn(NUM_WEIGHTS, generator=torch.Generator().manual_seed(1))
+    found = {}
+    for label, parameters in CASES.items():
+        received = Ofdm(**LINK, **parameters).transmit(w, generator=torch.Generator().manual_seed(0))
+        x = (received.values - w).double() / torch.as_tensor(received.noise_var, dtype=torch.float64).sqrt()
+        assert received.split is not None
+        found[label] = {
+            "parameters": {**LINK, **parameters},
+            "outage": received.usage.outage,
+            "split": asdict(received.split),
+            "told_kurtosis": float(x.pow(4).mean() / x.square().mean() ** 2) - 3,
+            **asdict(effective_noise(w, received)),
+        }
+    return found
 
 
 def certificates(folder: Path, data_dir: Path | None) -> Iterator[dict[str, Any]]:
@@ -114,22 +107,18 @@ def certificates(folder: Path, data_dir: Path | None) -> Iterator[dict[str, Any]
         yield json.loads(path.read_text())
 
 
-def interleaving(folder: Path, data_dir: Path | None) -> dict[str, dict[str, list[float]]]:
+def interleaving(data_dir: Path | None) -> dict[str, dict[str, list[float]]]:
     """Accuracy of each draw by case, weights in their own order and interleaved."""
-    path = folder / "csi-interleaving.json"
-    if not path.is_file():
-        subject = Subject.load(data_dir)
-        w = subject.layout.pack(subject.model).vector
-        found: dict[str, dict[str, list[float]]] = {}
-        for label in track(INTERLEAVED, "interleaving"):
-            for name, interleave in (("in order", False), ("interleaved", True)):
-                link = Ofdm(**LINK, **CASES[label], interleave=interleave)
-                draws = (torch.Generator().manual_seed(1000 + seed) for seed in range(INTERLEAVED_DRAWS))
-                scores = [subject.score(link.transmit(w, generator=generator).values).accuracy for generator in draws]
-                found.setdefault(label, {})[name] = scores
-        _write(path, {"accuracy": found, "versions": compat.versions()})
-    accuracies: dict[str, dict[str, list[float]]] = json.loads(path.read_text())["accuracy"]
-    return accuracies
+    subject = Subject.load(data_dir)
+    w = subject.layout.pack(subject.model).vector
+    found: dict[str, dict[str, list[float]]] = {}
+    for label in track(INTERLEAVED, "interleaving"):
+        for name, interleave in (("in order", False), ("interleaved", True)):
+            link = Ofdm(**LINK, **CASES[label], interleave=interleave)
+            draws = (torch.Generator().manual_seed(1000 + seed) for seed in range(INTERLEAVED_DRAWS))
+            scores = [subject.score(link.transmit(w, generator=generator).values).accuracy for generator in draws]
+            found.setdefault(label, {})[name] = scores
+    return found
 
 
 def report(
@@ -137,12 +126,7 @@ def report(
 ) -> str:
     """All parts as Markdown."""
     lines = [
-        f"# Inversion with imperfect channel knowledge, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/wireless_csi.py`, whose head says what was measured. "
-        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
-        + ".",
-        "",
+        *heading("Inversion with imperfect channel knowledge", "wireless_csi.py", remark=TOLD_IN_HEAD),
         "## The noise, on two million standard normal weights",
         "",
         "| channel knowledge | WNR dB | reported | not thermal | gain | kurtosis | told | KS | corr abs z, w |",
@@ -157,8 +141,9 @@ def report(
         "## What it costs ResNet-20",
         "",
         f"{DRAWS} draws, ML, first 500 test images, % right with 95 % intervals. The gaps say how many points AWGN",
-        "overstates the accuracy of the link: with each tensor's variance, and with one variance for all. Draws of",
-        "pure AWGN differ by 7 points here (standard deviation), so only gaps far beyond that are findings.",
+        "overstates the accuracy of the link: with each tensor's variance, and with one variance for all. "
+        "Draws of pure",
+        "AWGN differ by 7 points here (standard deviation), so only gaps far beyond that are findings.",
         "",
         "| channel knowledge | WNR dB | layers | kurtosis | KS | corr abs z, w | neighbours | accuracy | gap, layers |"
         " gap, one |",
@@ -221,29 +206,19 @@ def _slug(label: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in label).replace("--", "-")
 
 
-def _write(path: Path, tables: dict[str, Any]) -> None:
-    with replacing(path) as part:
-        part.write_text(json.dumps(tables, indent=2) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     """Measure what is missing and write the report and the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "wireless", help="record folder")
-    options = parser.parse_args()
+    options = arguments(__doc__, RECORDS / "wireless").parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", InterferenceWarning)  # what a short prefix costs is a question here
-    noise = gaussian(options.out)
+    noise = kept(options.out / "csi-noise.json", lambda: {"cases": gaussian()})["cases"]
     splits = {label: NoiseSplit(**found["split"]) for label, found in noise.items()}
     title = "Noise on the weights by what is known of the channel: TDL-A, Es/N0 10 dB, truncated inversion"
     plots.write(plots_wireless.noise_splits(splits, title=title), options.out / "csi-split.png")
     certified = list(certificates(options.out, options.data))
-    text = report(noise, certified, interleaving(options.out, options.data))
-    with replacing(options.out / "CSI.md") as part:
-        part.write_text(text, encoding="utf-8")
-    print(text)
+    orders = kept(options.out / "csi-interleaving.json", lambda: {"accuracy": interleaving(options.data)})
+    publish(options.out / "CSI.md", report(noise, certified, orders["accuracy"]))
 
 
 if __name__ == "__main__":

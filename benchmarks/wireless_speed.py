@@ -11,26 +11,21 @@ that the record holds already are not measured again.
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from common import RECORDS, arguments, heading, peak_bytes, write
 
 from analognn import compat
 from analognn.channels import Ofdm
 from analognn.channels.cir import SLOTS_PER_CHUNK
 from analognn.channels.tr38901 import Site
-from analognn.files import replacing
 
-HERE = Path(__file__).parent
 NUM_WEIGHTS = 11_173_962
 TURNS = 2
 CARRIER, DELAY_SPREAD = 3.5e9, 100e-9
@@ -114,24 +109,11 @@ def sionna_generation(link: Ofdm) -> Callable[[], object]:
     return chunk
 
 
-def peak_bytes() -> int:
-    """Of this process since it began; what its parent held does not count."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS, in bytes
-
-
 def report(found: dict[str, dict[str, Any]]) -> str:
     """Markdown."""
     return "\n".join(
         (
-            f"# {NUM_WEIGHTS:,} weights over the OFDM link, {datetime.date.today().isoformat()}",
-            "",
-            "Made by `python benchmarks/wireless_speed.py`. "
-            + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
-            + ".",
-            "",
+            *heading(f"{NUM_WEIGHTS:,} weights over the OFDM link", "wireless_speed.py"),
             "CPU seconds on one thread of a busy machine, the faster of two turns. Generation is Sionna's own of as",
             "many slots, at every OFDM symbol; where the channel stands still the link asks for one symbol a slot.",
             "",
@@ -154,8 +136,7 @@ def _row(label: str, case: dict[str, Any]) -> str:
 
 def main() -> None:
     """Measure every case and write the record; with ``--case`` one of them, to standard output."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HERE / "records" / "wireless", help="record folder")
+    parser = arguments(__doc__, RECORDS / "wireless", data=False)
     parser.add_argument("--case", choices=CASES, help="only this one, to standard output")
     parser.add_argument("--weights", type=int, default=NUM_WEIGHTS, help="for a trial run")
     options = parser.parse_args()
@@ -170,11 +151,9 @@ def main() -> None:
         if label not in found:
             command = [sys.executable, __file__, "--case", label, "--weights", str(options.weights)]
             found[label] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            with replacing(record) as part:
-                part.write_text(json.dumps({"cases": found, "versions": compat.versions()}, indent=2) + "\n")
+            write(record, json.dumps({"cases": found, "versions": compat.versions()}, indent=2) + "\n")
         print(_row(label, found[label]), flush=True)
-    with replacing(options.out / "SPEED.md") as part:
-        part.write_text(report(found), encoding="utf-8")
+    write(options.out / "SPEED.md", report(found))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import random
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -114,15 +113,9 @@ def test_shipped_network_scores_what_its_record_says() -> None:
 @pytest.fixture(scope="module")
 def recipe() -> Iterator[ModuleType]:
     """The module benchmarks/train_mnist_resnet.py."""
-    script = Path(__file__).parents[1] / "benchmarks" / "train_mnist_resnet.py"
-    spec = importlib.util.spec_from_file_location("train_mnist_resnet", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     monkeypatch = pytest.MonkeyPatch()
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    yield importlib.import_module("train_mnist_resnet")
     monkeypatch.undo()
 
 

@@ -1,11 +1,9 @@
-"""What the commands of this folder share: their options and the head of a report."""
+"""What the commands of this folder share: the options of readings of the paper, and ``benchmarks/common.py``."""
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import re
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +11,25 @@ import torch
 from presets import PRESETS, Preset, switches
 from recipes import TIERS, Recipe
 
-from analognn import compat
+sys.path.append(str(Path(__file__).parents[1]))
+import common
+from common import TOLD_IN_HEAD, arguments, finished, gain_text, heading, percent_text, publish, write
 
-RECORDS = Path(__file__).parent.parent / "records" / "paper"
+__all__ = [
+    "RECORDS",
+    "TOLD_IN_HEAD",
+    "Options",
+    "arguments",
+    "finished",
+    "gain_text",
+    "heading",
+    "options",
+    "percent_text",
+    "publish",
+    "slug",
+    "write",
+]
+RECORDS = common.RECORDS / "paper"
 
 
 @dataclass(frozen=True)
@@ -40,16 +54,14 @@ class Options:
 def options(about: str | None) -> Options:
     """Read the command line; compute on one thread from here on, since sums depend on the number of threads."""
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(about, RECORDS)
     models = sorted({recipe.model for recipes in TIERS.values() for recipe in recipes})
     parser.add_argument("--tier", choices=list(TIERS), default="tiny")
     parser.add_argument("--model", choices=models, help="one model of the tier; all by default")
     parser.add_argument(
         "--preset", choices=[*PRESETS, *switches(), "switches"], help="one reading, or the audit's single switches"
     )
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, default=RECORDS, help="record folder")
     given = parser.parse_args()
     recipes = tuple(recipe for recipe in TIERS[given.tier] if given.model in (None, recipe.model))
     if not recipes:
@@ -64,12 +76,3 @@ def slug(name: str) -> str:
     'chosen-on-test-examples'
     """
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-
-
-def heading(title: str, script: str) -> Iterator[str]:
-    """The first lines of a report."""
-    versions = ", ".join(f"{name} {version}" for name, version in compat.versions().items())
-    yield from (
-        f"# {title}, {datetime.date.today().isoformat()}", "",
-        f"Made by `python benchmarks/paper/{script}`. {versions}.", "",
-    )  # fmt: skip

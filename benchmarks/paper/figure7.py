@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pictures
-from commands import Options, heading, options, slug
+from commands import Options, heading, options, publish, slug, write
+from pictures import DPI, figure7
 from presets import Preset
 from published import FIGURE7
 from recipes import Recipe
 from surfaces import KAPPAS, REDRAWS, Surface, selections, surfaces
 
-from analognn.files import replacing
+from analognn import plots
 
 SHOWN = (10, 40, 80)
 
@@ -38,14 +38,13 @@ def run(recipe: Recipe, preset: Preset, chosen: Options, folder: Path) -> None:
         f"(e) and (f) {REDRAWS} redraws of the examples, {recipe.surface_draws} noise draws"
     )
     name = folder / f"{recipe.model}-{slug(preset.name)}"
-    pictures.write(pictures.figure7(found, selected, shown, title), name.with_suffix(".png"))
+    plots.write(figure7(found, selected, shown, title), name.with_suffix(".png"), dpi=DPI)
     record = {
         "tier": chosen.tier, "model": recipe.model, "preset": asdict(preset), "wnr_db": recipe.surface_db,
         "test_examples": recipe.test_examples, "pairs": first.pairs, "draws": [_draw(surface) for surface in found],
         "selections": [asdict(row) for row in selected],
     }  # fmt: skip
-    with replacing(name.with_suffix(".json")) as part:
-        part.write_text(json.dumps(record) + "\n")
+    write(name.with_suffix(".json"), json.dumps(record) + "\n")
 
 
 def _draw(surface: Surface) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _draw(surface: Surface) -> dict[str, Any]:
 
 def report(folder: Path) -> Iterator[str]:
     """FIGURE7.md: a row for each record in ``folder``."""
-    yield from heading("Figure 7: what kappa validation examples select", "figure7.py")
+    yield from heading("Figure 7: what kappa validation examples select", "paper/figure7.py")
     yield from (
         "What the readings differ in is said field by field in `benchmarks/paper/presets.py`.",
         "",
@@ -103,10 +102,7 @@ def main() -> None:
     for recipe in chosen.recipes:
         for preset in chosen.presets(recipe):
             run(recipe, preset, chosen, folder)
-    text = "\n".join(report(folder))
-    with replacing(chosen.out / "FIGURE7.md") as part:
-        part.write_text(text)
-    print(text)
+    publish(chosen.out / "FIGURE7.md", "\n".join(report(folder)))
 
 
 if __name__ == "__main__":

@@ -12,19 +12,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean
 
-import pictures
-from commands import heading, options, slug
+from commands import gain_text, heading, options, publish, slug
 from inference import clean_weights, fill
+from pictures import DPI, figure8
 from presets import PRESETS, Preset, switches
 from published import PUBLISHED
 from recipes import TIERS, Recipe
 
-from analognn import progress
+from analognn import plots, progress
 from analognn.denoise import Prior
 from analognn.estimates import Estimate, bootstrap, estimate
 from analognn.experiments import Record, Store
-from analognn.experiments.gains import Curve, Gain, crossing_db, curves, gains
-from analognn.files import replacing
+from analognn.experiments.gains import Curve, crossing_db, curves, gains
 
 READING = """\
 What the readings differ in is said field by field in `benchmarks/paper/presets.py`; further rows change one thing in
@@ -81,10 +80,12 @@ def _row(recipe: Recipe, preset: Preset, records: list[Record], audited: list[Re
     cells = (
         preset.name,
         _db(ml and Estimate(ml.mean + shift, ml.low and ml.low + shift, ml.high and ml.high + shift)),
-        _gain(by_name["mmse"]), _gain(shown), _on_mean_curves(records, preset.denoisers[-1], recipe.target),
+        gain_text(by_name["mmse"], digits=2),
+        gain_text(shown, digits=2),
+        _on_mean_curves(records, preset.denoisers[-1], recipe.target),
         estimate(_above_ml(records, preset.denoisers[-1])).percent("+"),
         _db(_difference(records, preset.denoisers[-1], audited, recipe.target), "+"),
-    )  # fmt: skip
+    )
     return f"| {' | '.join(cells)} |"
 
 
@@ -115,12 +116,6 @@ def _difference(records: list[Record], name: str, audited: list[Record], target:
     return bootstrap(reached) if reached and len(reached) == len(own) else None
 
 
-def _gain(gain: Gain) -> str:
-    if gain.over_ml_db is None:
-        return "not reached" if gain.crossing_db is None else "-"
-    return ("≥ " if gain.at_least else "") + _db(gain.over_ml_db, "+")
-
-
 def _db(value: Estimate | None, sign: str = "") -> str:
     return "-" if value is None else value.text(sign, digits=2)
 
@@ -149,14 +144,11 @@ def main() -> None:
     recipes = [recipe for recipe in TIERS[chosen.tier] if runs(recipe, folder)]
     models = {recipe.model: runs(recipe, folder) for recipe in recipes}
     targets = {recipe.model: recipe.target for recipe in recipes}
-    pictures.write(pictures.figure8(panels(models), targets), folder / f"{chosen.tier}.png")
-    lines = [*heading(f"Figure 8, tier {chosen.tier}", "figure8.py --tier " + chosen.tier), READING]
+    plots.write(figure8(panels(models), targets), folder / f"{chosen.tier}.png", dpi=DPI)
+    lines = [*heading(f"Figure 8, tier {chosen.tier}", "paper/figure8.py --tier " + chosen.tier), READING]
     for recipe in recipes:
         lines += section(recipe, models[recipe.model], clean_weights(recipe, chosen.data))
-    text = "\n".join(lines)
-    with replacing(chosen.out / f"FIGURE8-{chosen.tier}.md") as part:
-        part.write_text(text)
-    print(text)
+    publish(chosen.out / f"FIGURE8-{chosen.tier}.md", "\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from commands import write
 from presets import Preset, beta
 from recipes import Recipe
 from torch import Tensor
@@ -21,7 +22,6 @@ from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.summary import write_summary
 from analognn.experiments.trial import run_trials
 from analognn.experiments.workspace import Workspace, prepare
-from analognn.files import replacing
 from analognn.models import ImageModel
 from analognn.packing import ParameterLayout
 from analognn.progress import Report
@@ -168,5 +168,4 @@ def _sign(folder: Path, preset: Preset) -> None:
     path, text = folder / "preset.json", json.dumps(asdict(preset), indent=2) + "\n"
     if path.is_file() and path.read_text() != text:
         raise ValueError(f"{folder} holds results of another preset; choose another --out, or remove the folder.")
-    with replacing(path) as part:
-        part.write_text(text)
+    write(path, text)

@@ -12,25 +12,24 @@ safetensors, tokenizer), so that ``lm:FOLDER`` is a model of `analognn run`; it 
 
 from __future__ import annotations
 
-import argparse
 import copy
-import datetime
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from commands import RECORDS, arguments, finished, heading, publish
 from torch import nn
 from torch.nn import functional as F
 
-from analognn import Evaluator, compat, data, models, progress
+from analognn import Evaluator, data, models, progress
 from analognn.estimates import estimate
 from analognn.evaluate import IGNORED
-from analognn.experiments import Denoising, Medium, Record, Scenario, Store, run
-from analognn.files import replacing
+from analognn.experiments import Denoising, Medium, Record, Scenario, Store
+from analognn.experiments.record import receptions
+from analognn.experiments.scenario import CLEAN
 
-OUT = Path(__file__).parent.parent / "records" / "paper" / "language"
 SEED, EPOCHS, BATCH, RATE, DECAY = 0, 5, 32, 2e-3, 0.1
 VOCABULARY, END = 1_000, "<end>"
 SIZE = {"n_positions": 64, "n_embd": 128, "n_layer": 3, "n_head": 4}
@@ -122,13 +121,9 @@ def scenario(folder: Path) -> Scenario:
 def report(store: Store) -> Iterator[str]:
     """The table: perplexity relative to the clean network, geometric mean over draws, paired against ML."""
     records = store.records()
-    (clean,) = (nats(record) for record in records if record.medium == "clean")
+    (clean,) = (nats(record) for record in records if record.medium == CLEAN)
+    yield from heading("A language model by perplexity", "paper/language.py")
     yield from (
-        f"# A language model by perplexity, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/paper/language.py`. "
-        + ", ".join(f"{name} {version}" for name, version in compat.versions().items()) + ".",
-        "",
         f"GPT-2 of {SIZE['n_layer']} layers, {SIZE['n_embd']} wide, {VOCABULARY:,} byte-pair tokens; perplexity "
         f"{math.exp(clean):.1f} on {store.scenario.test_examples} test sentences without noise. Geometric means over "
         f"{store.scenario.seeds} noise "
@@ -137,9 +132,8 @@ def report(store: Store) -> Iterator[str]:
         "| medium | point | WNR dB | receiver | perplexity, relative to clean | relative to ML |",
         "|---|---|---:|---|---:|---:|",
     )  # fmt: skip
-    noisy = [record for record in records if record.medium != "clean"]
-    for medium, point in dict.fromkeys((record.medium, record.point) for record in noisy):
-        yield from _rows([record for record in noisy if (record.medium, record.point) == (medium, point)], clean)
+    for at in dict.fromkeys((draw.medium, draw.point) for draw in receptions(store.scenario) if draw.medium != CLEAN):
+        yield from _rows([record for record in records if (record.medium, record.point) == at], clean)
     yield ""
 
 
@@ -173,21 +167,13 @@ def _ratio(logarithms: Sequence[float]) -> str:
 def main() -> None:
     """Train if need be, run what is missing, write the report."""
     torch.set_num_threads(1)
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
+    parser = arguments(__doc__, RECORDS / "language")
     parser.add_argument("--folder", type=Path, default=Path("runs/sst2-gpt2"), help="of the language model")
-    parser.add_argument("--out", type=Path, default=OUT, help="record folder")
     options = parser.parse_args()
     if not (options.folder / "model.safetensors").is_file():
         train(options.folder, options.data)
-    asked = scenario(options.folder)
-    with progress.bar(asked.name, "trials") as reported:
-        result = run(asked, options.out, data_dir=options.data, progress=reported)
-    if result.failures:
-        raise SystemExit("\n".join(result.failures))
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text("\n".join(report(Store(options.out))), encoding="utf-8")
-    print((options.out / "REPORT.md").read_text(encoding="utf-8"))
+    finished(scenario(options.folder), options.out, data_dir=options.data)
+    publish(options.out / "REPORT.md", "\n".join(report(Store(options.out))))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,18 +13,12 @@ from matplotlib.ticker import PercentFormatter
 from surfaces import Answers, Selection, Surface
 
 from analognn.experiments.gains import Curve
-from analognn.files import replacing
-from analognn.plots import STYLES
+from analognn.plots import STYLES, tidy
 
+DPI = 130
 LABELS = {"ml": "ML", "mmse": "MMSE", "mmsepb": "MMSEpb", "oracle-mmsepb": "MMSEpb, best pair on the test set"}
 _STYLE = dict(zip(LABELS, (STYLES[0], STYLES[1], STYLES[3], STYLES[5]), strict=True))
 _BEST, _CHOSEN = (STYLES[2][0], "*"), ("white", "X")
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write ``figure`` as PNG."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=130)
 
 
 def figure8(
@@ -48,7 +41,7 @@ def figure8(
             _band(panel, name, draws)
         panel.axhline(targets[model], color="0.6", linestyle=":", linewidth=1)
         panel.set_title(f"{model}, {preset}", fontsize=10)
-        _dress(panel)
+        tidy(panel)
     for panel in axes[:, 0]:
         panel.set_ylabel("test accuracy")
     for panel in axes[-1]:
@@ -80,13 +73,8 @@ def figure7(draws: Sequence[Surface], found: Sequence[Selection], shown: Mapping
     filled = _surface(axes[0], surface, surface.test, levels, title_a)
     for panel, (kappa, answers), letter in zip(axes[1:4], shown.items(), "bcd", strict=True):
         achieved = surface.test.right[answers.best].mean()
-        _surface(
-            panel,
-            surface,
-            answers,
-            levels,
-            f"({letter}) {kappa} validation examples; theirs has {achieved:.1%} on test",
-        )
+        theirs = f"({letter}) {kappa} validation examples; theirs has {achieved:.1%} on test"
+        _surface(panel, surface, answers, levels, theirs)
     figure.colorbar(
         filled, ax=axes[:4], label="accuracy", ticks=levels[::2], format=PercentFormatter(1.0, decimals=0), shrink=0.8
     )
@@ -165,7 +153,7 @@ def _kappa_axis(panel: Axes, kappas: Sequence[int]) -> None:
     panel.set_xticks(kappas, [str(kappa) for kappa in kappas])
     panel.set_xlabel(r"validation examples $\kappa$")
     panel.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _dress(panel)
+    tidy(panel)
 
 
 def _spot(panel: Axes, at: tuple[float, float], color: str, marker: str, size: float = 10) -> None:
@@ -178,9 +166,3 @@ def _spot(panel: Axes, at: tuple[float, float], color: str, marker: str, size: f
 def _handle(label: str, color: str, marker: str, line: str = "none") -> Line2D:
     edge = "black" if color == "white" else color
     return Line2D([], [], linestyle=line, color=color, marker=marker, markersize=9, markeredgecolor=edge, label=label)
-
-
-def _dress(panel: Axes) -> None:
-    panel.grid(color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)

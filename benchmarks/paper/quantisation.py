@@ -21,7 +21,6 @@ standard  CIFAR-10 ResNet-20 besides, first 500 test images; about ten
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 from collections.abc import Iterator
@@ -30,21 +29,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from commands import RECORDS, arguments, finished, publish, write
 from quantisation_report import picture, report
 from torch import Tensor
 
-from analognn import compat, data, models, progress
+from analognn import compat, data, models, plots, progress
 from analognn.certificate import Certificate, certify
 from analognn.channels import Quantised
 from analognn.estimates import Estimate
 from analognn.evaluate import Evaluator, Score
-from analognn.experiments import Denoising, Medium, Scenario, run
+from analognn.experiments import Denoising, Medium, Scenario
 from analognn.experiments.summary import Entry
 from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.per_tensor import PerTensor
 
-OUT = Path(__file__).parent.parent / "records" / "paper" / "quantisation"
 MODELS = {"tiny": ("mnist-resnet8",), "standard": ("mnist-resnet8", "cifar10-resnet20")}
 MEDIUM = "quantised-per-tensor"
 INTEGERS = ("int8", "int6", "int5", "int4", "int3", "int2")
@@ -184,9 +183,8 @@ def certificates(model: str, folder: Path, data_dir: Path | None) -> Iterator[Ro
             found = certify(score.packed, PerTensor(medium), score=score, seeds=seeds)
         rows.append(Row.of(model, medium, found))
         score.seen.clear()
-        with replacing(path) as part:
-            tables = {"draws": DRAWS[model], "rows": [asdict(row) for row in rows], "versions": compat.versions()}
-            part.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+        tables = {"draws": DRAWS[model], "rows": [asdict(row) for row in rows], "versions": compat.versions()}
+        write(path, json.dumps(tables, indent=1) + "\n")
         yield rows[-1]
 
 
@@ -201,11 +199,7 @@ def receivers(model: str, folder: Path, data_dir: Path | None) -> tuple[Entry, .
         seeds=RECEIVER_DRAWS,
         test_examples=TEST_EXAMPLES[model],
     )
-    with progress.bar(f"{model}, receivers", "trials") as reported:
-        result = run(scenario, folder / f"receivers-{model}", data_dir=data_dir, progress=reported)
-    if result.failures:
-        raise SystemExit("\n".join(result.failures))
-    return result.summary.entries
+    return finished(scenario, folder / f"receivers-{model}", data_dir=data_dir).summary.entries
 
 
 def write_csv(rows: list[Row], path: Path) -> None:
@@ -226,10 +220,8 @@ def write_csv(rows: list[Row], path: Path) -> None:
 
 def main() -> None:
     """Measure what is missing; write tables, picture and report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RECORDS / "quantisation")
     parser.add_argument("--tier", choices=MODELS, default="standard")
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=OUT, help="record folder")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -238,12 +230,8 @@ def main() -> None:
         rows += certificates(model, options.out, options.data)
         entries[model] = receivers(model, options.out, options.data)
     write_csv(rows, options.out / "quantisation.csv")
-    with replacing(options.out / "quantisation.png") as part:
-        picture(rows, entries).savefig(part, format="png", dpi=150)
-    text = report(rows, entries, draws=DRAWS, receiver_draws=RECEIVER_DRAWS)
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text(text, encoding="utf-8")
-    print(text)
+    plots.write(picture(rows, entries), options.out / "quantisation.png")
+    publish(options.out / "REPORT.md", report(rows, entries, draws=DRAWS, receiver_draws=RECEIVER_DRAWS))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from commands import TOLD_IN_HEAD, heading, percent_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analognn import compat
-from analognn.estimates import Estimate
 from analognn.experiments.summary import Entry
-from analognn.plots import STYLES
+from analognn.plots import STYLES, reach, tidy
 
 if TYPE_CHECKING:
     from quantisation import Row
@@ -27,12 +25,7 @@ def report(
 ) -> str:
     """All of it as Markdown."""
     lines = [
-        f"# Quantisation as noise, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/paper/quantisation.py`, whose head says what was measured. "
-        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
-        + ".",
-        "",
+        *heading("Quantisation as noise", "paper/quantisation.py", remark=TOLD_IN_HEAD),
         *_conclusion(rows),
         "![formats](quantisation.png)",
         "",
@@ -117,13 +110,9 @@ def _receivers(model: str, entries: Sequence[Entry], draws: int) -> Iterator[str
         "",
         f"| format | {' | '.join(names)} |",
         f"|---|{'---:|' * len(names)}",
-        *(f"| {form} | {' | '.join(_percent(accuracy[form, name]) for name in names)} |" for form in formats),
+        *(f"| {form} | {' | '.join(percent_text(accuracy[form, name]) for name in names)} |" for form in formats),
         "",
     )
-
-
-def _percent(value: Estimate) -> str:
-    return f"{100 * value.mean:.1f}" if value.low == value.high else value.percent()
 
 
 def _range(rows: Sequence[Row], name: str, form: str) -> str:
@@ -140,9 +129,7 @@ def picture(rows: Sequence[Row], entries: Mapping[str, Sequence[Entry]]) -> Figu
         _shape(axes[1], own)
         _after(axes[2], entries[model])
         for panel in axes:
-            panel.grid(color="0.9")
-            panel.set_axisbelow(True)
-            panel.spines[["top", "right"]].set_visible(False)
+            tidy(panel)
     return figure
 
 
@@ -154,15 +141,8 @@ def _accuracy(panel: Axes, model: str, rows: Sequence[Row]) -> None:
         x, [r.awgn.mean for r in rows], yerr=spread, linestyle="none", color=STYLES[1][0], marker=STYLES[1][1],
         markersize=9, capsize=5, elinewidth=2, label="AWGN of its variance in each tensor, 95 % of draws",
     )  # fmt: skip
-    panel.plot(
-        x,
-        [r.accuracy.mean for r in rows],
-        linestyle="none",
-        color=STYLES[0][0],
-        marker="o",
-        label="quantised",
-        zorder=5,
-    )
+    found = [r.accuracy.mean for r in rows]
+    panel.plot(x, found, linestyle="none", color=STYLES[0][0], marker="o", label="quantised", zorder=5)
     panel.set_title(f"{model}: nearest rounding beside AWGN")
     panel.set_xticks(x, [f"{_short(r)}  {r.wnr_db:.0f} dB" for r in rows], rotation=60, ha="right")
     panel.set_ylabel("test accuracy")
@@ -198,9 +178,8 @@ def _after(panel: Axes, entries: Sequence[Entry]) -> None:
         color, marker = STYLES[index % len(STYLES)]
         found = [entry.accuracy for entry in entries if entry.denoiser == name]
         x = [i + 0.09 * (index - (len(names) - 1) / 2) for i in range(len(formats))]
-        half = [e.high - e.mean if e.high is not None else 0.0 for e in found]
         panel.errorbar(
-            x, [e.mean for e in found], yerr=half, color=color, marker=marker, markersize=5, capsize=2,
+            x, [e.mean for e in found], yerr=reach(found), color=color, marker=marker, markersize=5, capsize=2,
             linestyle="none", markerfacecolor=color if index < len(STYLES) else "white", label=name,
         )  # fmt: skip
     panel.set_title("After a receiver")

@@ -15,20 +15,18 @@ BERT's ML in the column of beta = 6, as that record lacks the first three betas;
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from commands import RECORDS, heading
+from commands import RECORDS, arguments, heading, publish
 from published import PUBLISHED
 from recipes import Grid, steps
 from scipy.io import loadmat
 
 from analognn.estimates import estimate
 from analognn.experiments.gains import crossing_db
-from analognn.files import replacing
 
 DRAWS = 10
 
@@ -95,7 +93,7 @@ def other_draws(accuracy: np.ndarray) -> np.ndarray:
 
 def report(root: Path) -> Iterator[str]:
     """RELEASED.md."""
-    yield from heading("The released records of Figure 8, read again", "released.py")
+    yield from heading("The released records of Figure 8, read again", "paper/released.py")
     yield from (
         "| network | ML needs [dB] | gain as printed [dB] | maximum on test [dB] | pair from other draws [dB] "
         "| maximum - other draws, mean over points and draws % |", "|---|---:|---:|---:|---:|---:|",
@@ -118,15 +116,11 @@ def report(root: Path) -> Iterator[str]:
 
 def main() -> None:
     """Read the records and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RECORDS, data=False)
     parser.add_argument("folder", type=Path, help="Reproduce_inference of the authors' repository")
-    parser.add_argument("--out", type=Path, default=RECORDS, help="record folder")
     given = parser.parse_args()
-    text = "\n".join(report(given.folder))
     given.out.mkdir(parents=True, exist_ok=True)
-    with replacing(given.out / "RELEASED.md") as part:
-        part.write_text(text)
-    print(text)
+    publish(given.out / "RELEASED.md", "\n".join(report(given.folder)))
 
 
 if __name__ == "__main__":

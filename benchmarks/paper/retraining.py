@@ -17,7 +17,6 @@ standard  CIFAR-10 ResNet-20 besides: two passes over a part of the training ima
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 import time
@@ -28,25 +27,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from commands import RECORDS, arguments, publish, write
 from retraining_report import CONTROL, ORIGINAL, RECEIVERS, picture, report
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analognn import compat, data, models, progress
+from analognn import compat, data, models, plots, progress
 from analognn.channels import Awgn
 from analognn.experiments import Denoising, Medium, Record, Scenario
 from analognn.experiments.record import receptions
 from analognn.experiments.scenario import CLEAN
 from analognn.experiments.trial import run_trials
 from analognn.experiments.workspace import MEASURED, Workspace, prepare
-from analognn.files import replacing
 from analognn.packing import ParameterLayout
 from analognn.receiver import measure
 from analognn.seeds import seeded
 from analognn.training.augmentation import crop_and_flip
 from analognn.training.weight_noise import noisy_weights
-
-OUT = Path(__file__).parent.parent / "records" / "paper" / "retraining"
 
 
 @dataclass(frozen=True)
@@ -203,8 +200,7 @@ class Bench:
                 found["clean"][key], found["records"][key] = self.test(name, seed)
                 found["cpu_s"] = round(found["cpu_s"] + time.process_time() - began, 1)
                 tables = {**found, "recipe": asdict(self.recipe), "versions": compat.versions()}
-                with replacing(self.path) as part:
-                    part.write_text(json.dumps(tables) + "\n", encoding="utf-8")
+                write(self.path, json.dumps(tables) + "\n")
             reported(len(todo), len(todo))
         return found
 
@@ -247,21 +243,15 @@ def records(found: dict[str, Any]) -> list[Record]:
 
 def main() -> None:
     """Run what is missing; write report and picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__, RECORDS / "retraining")
     parser.add_argument("--tier", choices=TIERS, default="standard")
-    parser.add_argument("--data", type=Path, help="data folder [$ANALOGNN_DATA, else the cache]")
-    parser.add_argument("--out", type=Path, default=OUT, help="record folder")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     found = {r: Bench(r, options.out / f"{r.model}.json", options.data).run() for r in TIERS[options.tier]}
     results = {recipe: (records(tables), tables) for recipe, tables in found.items()}
-    with replacing(options.out / "retraining.png") as part:
-        picture(results).savefig(part, format="png", dpi=150)
-    text = report(results)
-    with replacing(options.out / "REPORT.md") as part:
-        part.write_text(text, encoding="utf-8")
-    print(text)
+    plots.write(picture(results), options.out / "retraining.png")
+    publish(options.out / "REPORT.md", report(results))
 
 
 if __name__ == "__main__":

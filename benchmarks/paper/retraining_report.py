@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from commands import TOLD_IN_HEAD, gain_text, heading, percent_text
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from analognn import compat
 from analognn.estimates import Estimate, estimate
 from analognn.experiments import Record
-from analognn.experiments.gains import Gain, gains
-from analognn.plots import STYLES
+from analognn.experiments.gains import gains
+from analognn.plots import STYLES, reach, tidy
 
 if TYPE_CHECKING:
     from retraining import Recipe
@@ -50,12 +49,7 @@ class Accuracies:
 def report(results: Results) -> str:
     """All of it as Markdown."""
     lines = [
-        f"# Retrain or denoise, {datetime.date.today().isoformat()}",
-        "",
-        "Made by `python benchmarks/paper/retraining.py`, whose head says what was measured. "
-        + ", ".join(f"{k} {v}" for k, v in compat.versions().items())
-        + ".",
-        "",
+        *heading("Retrain or denoise", "paper/retraining.py", remark=TOLD_IN_HEAD),
         "![accuracy](retraining.png)",
         "",
     ]
@@ -147,15 +141,9 @@ def _gains(records: Sequence[Record], networks: Sequence[str]) -> Iterator[str]:
     )
     for network in networks:
         before = "" if network == ORIGINAL else f"{network} + "
-        cells = [_db(found[target][before + name]) for target in TARGETS for name in RECEIVERS]
+        cells = [gain_text(found[target][before + name]) for target in TARGETS for name in RECEIVERS]
         yield f"| {network} | {' | '.join(cells)} |"
     yield from ("", '"≥": at the target from the lowest WNR on, in some draw.', "")
-
-
-def _db(gain: Gain) -> str:
-    if gain.over_ml_db is None:
-        return "not reached" if gain.crossing_db is None else "-"
-    return ("≥ " if gain.at_least else "") + gain.over_ml_db.text("+")
 
 
 def _accuracies(
@@ -171,13 +159,9 @@ def _accuracies(
         undisturbed = estimate([clean[f"{network}/{seed}"] for seed in range(recipe.seeds)])
         for name in RECEIVERS:
             cells = [accuracies.mean(network, name, wnr_db).percent() for wnr_db in recipe.wnr_db]
-            first = f"{network} | {name} | {_plain(undisturbed)}"
+            first = f"{network} | {name} | {percent_text(undisturbed)}"
             yield f"| {first} | {' | '.join(cells)} |"
     yield ""
-
-
-def _plain(value: Estimate) -> str:
-    return f"{100 * value.mean:.1f}" if value.low == value.high else value.percent()
 
 
 def picture(results: Results) -> Figure:
@@ -198,14 +182,11 @@ def picture(results: Results) -> Figure:
 def _panel(panel: Axes, recipe: Recipe, accuracies: Accuracies, receiver: str) -> None:
     for (color, marker), network in zip(STYLES, (ORIGINAL, *recipe.networks), strict=False):
         means = [accuracies.mean(network, receiver, wnr_db) for wnr_db in recipe.wnr_db]
-        half = [mean.high - mean.mean if mean.high is not None else 0.0 for mean in means]
         panel.errorbar(
-            recipe.wnr_db, [mean.mean for mean in means], yerr=half, color=color, marker=marker, capsize=2.5,
-            linestyle="-" if network == ORIGINAL else "--", linewidth=1.6, elinewidth=1, label=network,
+            recipe.wnr_db, [mean.mean for mean in means], yerr=reach(means), color=color, marker=marker,
+            linestyle="-" if network == ORIGINAL else "--", linewidth=1.6, elinewidth=1, capsize=2.5, label=network,
         )  # fmt: skip
     panel.set_xlabel("WNR [dB], relative to the weights that are sent")
     panel.set_ylim(0, 1.03)
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    panel.grid(color="0.9")
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    tidy(panel)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from commands import heading, options
+from commands import heading, options, publish, write
 from presets import PRESETS
 from published import PUBLISHED
 from recipes import TIERS, Recipe
@@ -23,7 +23,6 @@ from analognn import ParameterLayout, data, models
 from analognn.data import Examples
 from analognn.denoise import Prior
 from analognn.evaluate import Evaluator
-from analognn.files import replacing
 from analognn.seeds import seeded
 
 KNOWN = 1_000
@@ -81,7 +80,7 @@ def _accuracy(recipe: Recipe, model: torch.nn.Module, part: Examples, data_dir: 
 
 def report(rows: list[Row]) -> Iterator[str]:
     """TABLE1.md."""
-    yield from heading("Table I: networks without noise", "table1.py")
+    yield from heading("Table I: networks without noise", "paper/table1.py")
     yield from (
         f"Test: all test examples. Training: {KNOWN:,} examples of the training split, which the text and the code "
         "draw validation examples from.", "",
@@ -112,13 +111,8 @@ def main() -> None:
     recipes = {recipe.model: recipe for recipes in TIERS.values() for recipe in recipes}
     rows = [row(recipe, chosen.data, chosen.device) for recipe in recipes.values()]
     chosen.out.mkdir(parents=True, exist_ok=True)
-    for name, text in (
-        ("table1.json", json.dumps([asdict(r) for r in rows], indent=2)),
-        ("TABLE1.md", "\n".join(report(rows))),
-    ):
-        with replacing(chosen.out / name) as part:
-            part.write_text(text + "\n")
-    print("\n".join(report(rows)))
+    write(chosen.out / "table1.json", json.dumps([asdict(r) for r in rows], indent=2) + "\n")
+    publish(chosen.out / "TABLE1.md", "\n".join(report(rows)) + "\n")
 
 
 if __name__ == "__main__":
