@@ -22,6 +22,8 @@ from analognn.estimates import Estimate, bootstrap
 from analognn.experiments.record import Record
 
 BASELINE = "ml"
+SHARES = (0.6, 0.8, 0.9)
+"""Of the clean accuracy, at which gains are told."""
 Curve = Sequence[tuple[float, float]]
 """(WNR [dB], accuracy) by rising WNR."""
 

@@ -12,11 +12,9 @@ from analognn.experiments.reading import Kept
 from analognn.experiments.words import point_text
 from analognn.report.folders import flat, rests_on
 from analognn.report.media import Run
-from analognn.report.page import Block, Part, Picture, Pictures, Table, figure, sections
+from analognn.report.page import MAX_PICTURES, Block, Part, Picture, Pictures, Table, figure, sections
 from analognn.report.rounds import Feel, where
 
-PICTURES = 12
-"""Pictures at most."""
 TITLE = "The runs compared"
 Place = tuple[str, ...]
 """What tells the numbers of one run apart, in words."""
@@ -130,7 +128,7 @@ def _pictures(runs: Mapping[str, Run]) -> Iterator[Block]:
     for medium, name in dict.fromkeys((e.medium, e.denoiser) for run in runs.values() for e in run.summary.entries):
         own = {title: _of(run.summary.entries, medium, name) for title, run in runs.items()}
         lines = {title: entries for title, entries in own.items() if entries}
-        if len(lines) > 1 and len(drawn) < PICTURES:
+        if len(lines) > 1 and len(drawn) < MAX_PICTURES:
             caption = f"{medium}, {name}: test accuracy against effective WNR, one line a run."
             told = "; ".join(
                 f"{title}: {found[0].accuracy.mean:.0%} to {found[-1].accuracy.mean:.0%}"

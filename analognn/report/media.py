@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -16,10 +17,7 @@ from analognn.experiments.reading import Kept
 from analognn.experiments.record import receptions
 from analognn.experiments.scenario import CLEAN
 from analognn.experiments.words import point_text
-from analognn.report.page import Block, Pictures, Table, count, figure
-
-PICTURES = 12
-"""Pictures of chosen pairs at most."""
+from analognn.report.page import MAX_PICTURES, Block, Pictures, Table, count, figure
 
 
 @dataclass(frozen=True)
@@ -80,21 +78,30 @@ def noise(run: Run) -> Iterator[Block]:
 
 
 def _noise_row(draws: list[Record]) -> tuple[str, ...]:
-    found = {
-        name: estimate([value for draw in draws if (value := getattr(draw, name)) is not None] or [0.0])
-        for name in ("wnr_db", "gain", "excess_kurtosis", "ks_distance", "magnitude_corr")
-    }
+    found = {name: _over(draws, name) for name in ("gain", "excess_kurtosis", "ks_distance", "magnitude_corr")}
     ratios = [d.reported_noise_var / d.noise_var for d in draws if d.reported_noise_var and d.noise_var]
     unlike = {"gain": 1.0, "excess_kurtosis": 0.0, "magnitude_corr": 0.0}
     names = {"excess_kurtosis": "kurtosis", "magnitude_corr": "|w|"}
     told = [names.get(name, name) for name, value in unlike.items() if not _covers(found[name], value)]
-    cells = [f"{found['wnr_db'].mean:z.1f}"] + [a.text(digits=3) for name, a in found.items() if name != "wnr_db"]
-    return (", ".join(told) or "nothing", *cells, f"{statistics.fmean(ratios):.2f}" if ratios else "-")
+    cells = ["-" if a is None else a.text(digits=3) for a in found.values()]
+    return (", ".join(told) or "nothing", _wnr(draws), *cells, f"{statistics.fmean(ratios):.2f}" if ratios else "-")
 
 
-def _covers(a: Estimate, value: float) -> bool:
-    """Of one draw nothing can be told."""
-    return a.low is None or a.high is None or a.low <= value <= a.high
+def _over(draws: list[Record], name: str) -> Estimate | None:
+    """Of the draws that have such a number: without noise there is no shape of it."""
+    there = [value for draw in draws if (value := getattr(draw, name)) is not None]
+    return estimate(there) if there else None
+
+
+def _wnr(draws: list[Record]) -> str:
+    """The mean [dB], "inf" without noise; draws in which nothing arrived do not count."""
+    there = [draw.wnr_db for draw in draws if draw.wnr_db is not None and draw.wnr_db > -math.inf]
+    return f"{statistics.fmean(there):z.1f}" if there else "lost"
+
+
+def _covers(a: Estimate | None, value: float) -> bool:
+    """Of no draw or one nothing can be told."""
+    return a is None or a.low is None or a.high is None or a.low <= value <= a.high
 
 
 def pairs(run: Run) -> Iterator[Block]:
@@ -111,7 +118,7 @@ def pairs(run: Run) -> Iterator[Block]:
         f"{len(config.betas)} pairs. A bubble says how many draws, of all points together, chose the pair."
     )
     drawn = []
-    for (medium, name), records in itertools.islice(chosen.items(), PICTURES):
+    for (medium, name), records in itertools.islice(chosen.items(), MAX_PICTURES):
         pairs = [(record.lambda_prime or 0.0, record.beta or 0.0) for record in records]
         caption = f"{medium}, {name}: the pairs chosen in {len(records)} draws."
         drawn.append(
@@ -134,13 +141,16 @@ def budget(run: Run) -> Iterator[Block]:
     yield "Beyond the values that arrived and the noise variance that the medium told."
     yield Table(
         "Information budget",
-        ("receiver", "dearest need", "inputs without labels", "labelled examples", "side information kbit", "pattern"),
+        (
+            "receiver", "dearest need", "inputs without labels", "labelled examples", "side information kbit",
+            "values of a pattern",
+        ),
         tuple(
             (name, e.budget, str(e.unlabelled), str(e.labelled), f"{e.receiver_bits / 1000:.1f}", str(e.pattern))
             for name, e in entries.items()
         ),
         numbers=4,
-    )
+    )  # fmt: skip
 
 
 def cost(run: Run) -> Iterator[Block]:
@@ -156,6 +166,10 @@ def cost(run: Run) -> Iterator[Block]:
         tuple((medium, point_text(json.loads(point)), *_usage(found)) for (medium, point), found in groups.items()),
         numbers=6,
     )
+    yield from _reliable(run)
+
+
+def _reliable(run: Run) -> Iterator[Block]:
     reliable = {(e.medium, point_text(e.point)): e.reliable for e in run.summary.entries if e.reliable}
     if reliable:
         yield (

@@ -20,6 +20,8 @@ from matplotlib.figure import Figure
 
 from analognn.channels import checks
 
+MAX_PICTURES = 12
+"""Of one kind, in one section."""
 MAX_SVG = 120_000
 """A figure whose SVG has more bytes becomes a PNG."""
 _DPI = 110

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from analognn import plots_feel
 from analognn.estimates import Estimate
-from analognn.experiments.feel import FeelEntry, FeelScenario, FeelSummary, RoundRow, summarise_feel
+from analognn.experiments.feel import FeelEntry, FeelScenario, FeelSummary, RoundRow, Run, summarise_feel
 from analognn.experiments.feel.rounds import runs
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
 from analognn.experiments.reading import Kept
 from analognn.experiments.words import point_text
 from analognn.report import folders
-from analognn.report.page import Block, Part, Pictures, Table, count, figure, sections
+from analognn.report.page import Block, Part, Picture, Pictures, Table, count, figure, sections
 
 IDEAL = "no noise"
 """The point of the noiseless trainings in tables."""
@@ -95,19 +95,10 @@ def _in_words(entries: Sequence[FeelEntry], ideal: FeelEntry) -> str:
 
 
 def _accuracy(feel: Feel) -> Iterator[Block]:
-    scenario, summary, trainings = feel.scenario, feel.summary, finished(feel.kept)
+    trainings = finished(feel.kept)
     if not trainings:
         return
-    drawn = []
-    for point in scenario.uplink.points():
-        entries = [entry for entry in summary.entries if entry.station != NOISELESS and entry.point == point]
-        caption = f"{point_text(point) or 'Accuracy'}: validation accuracy after each round."
-        picture = plots_feel.accuracy_per_round(scenario, trainings, [point], titled=False)
-        drawn.append(figure(picture, alt=f"{caption} {_ends(entries)}", caption=caption))
-    caption = "Test accuracy of the reported round against the noise."
-    picture = plots_feel.accuracy_vs_noise(summary, titled=False)
-    drawn.append(figure(picture, alt=f"{caption} {_ends(summary.entries)}", caption=caption))
-    yield Pictures(tuple(drawn))
+    yield Pictures(tuple(_pictures(feel, trainings)))
     yield "Bands and bars are 95 % intervals (Student's t) over trainings; gains over ML are paired."
     yield Table(
         "Test accuracy by point and base station, %",
@@ -115,10 +106,22 @@ def _accuracy(feel: Feel) -> Iterator[Block]:
             "point", "base station", "WNR dB", "reported round", "over ML, points", "last round", "best by validation",
             "best on test", "trainings", "diverged",
         ),
-        tuple((where(entry), entry.station, *_numbers(entry)) for entry in summary.entries),
+        tuple((where(entry), entry.station, *_numbers(entry)) for entry in feel.summary.entries),
         numbers=8,
     )  # fmt: skip
     yield "No experiment may choose its round on test data: that column is there because released code does."
+
+
+def _pictures(feel: Feel, trainings: dict[Run, list[RoundRow]]) -> Iterator[Picture]:
+    scenario, summary = feel.scenario, feel.summary
+    for point in scenario.uplink.points():
+        entries = [entry for entry in summary.entries if entry.station != NOISELESS and entry.point == point]
+        caption = f"{point_text(point) or 'Accuracy'}: validation accuracy after each round."
+        picture = plots_feel.accuracy_per_round(scenario, trainings, [point], titled=False)
+        yield figure(picture, alt=f"{caption} {_ends(entries)}", caption=caption)
+    caption = "Test accuracy of the reported round against the noise."
+    picture = plots_feel.accuracy_vs_noise(summary, titled=False)
+    yield figure(picture, alt=f"{caption} {_ends(summary.entries)}", caption=caption)
 
 
 def _ends(entries: Sequence[FeelEntry]) -> str:

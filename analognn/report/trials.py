@@ -10,15 +10,12 @@ from matplotlib.figure import Figure
 
 from analognn import plots
 from analognn.experiments import Entry, Summary, stopping
-from analognn.experiments.gains import BASELINE, Gain, gains
+from analognn.experiments.gains import BASELINE, SHARES, Gain, gains
 from analognn.experiments.record import denoisers, receptions
 from analognn.experiments.words import knows, point_text, wnr_text
 from analognn.report import folders, media
 from analognn.report.media import Run
 from analognn.report.page import Block, Part, Picture, Pictures, Table, count, figure, sections
-
-TARGETS = (0.6, 0.8, 0.9)
-"""Shares of the clean accuracy at which gains in dB are given."""
 
 
 def part(run: Run, title: str) -> Part:
@@ -151,15 +148,15 @@ def _gains(run: Run) -> Iterator[Block]:
     clean = run.summary.clean
     if clean is None or BASELINE not in run.scenario.denoiser.names or len(run.trials) == 0:
         return
-    by_target = [{(gain.medium, gain.denoiser): gain for gain in gains(run.trials, share * clean)} for share in TARGETS]
+    by_target = [{(gain.medium, gain.denoiser): gain for gain in gains(run.trials, share * clean)} for share in SHARES]
     rows = [(*key, *itertools.chain(*(_gain(found[key]) for found in by_target))) for key in by_target[0]]
     if any("not" not in cell for row in rows for cell in row[2:]):
         yield (
             "How much lower the effective WNR may be for the same share of the clean accuracy, paired over noise "
             "draws. ≥: some draw was at the target at the lowest WNR of the sweep, so the gain is at least that."
         )
-        names = itertools.chain(*((f"WNR for {share:.0%}", f"over ML at {share:.0%}") for share in TARGETS))
-        yield Table("In dB", ("medium", "receiver", *names), tuple(rows), numbers=2 * len(TARGETS))
+        names = itertools.chain(*((f"WNR for {share:.0%}", f"over ML at {share:.0%}") for share in SHARES))
+        yield Table("In dB", ("medium", "receiver", *names), tuple(rows), numbers=2 * len(SHARES))
 
 
 def _gain(gain: Gain) -> tuple[str, str]:

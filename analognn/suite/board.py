@@ -15,12 +15,12 @@ from analognn import compat
 from analognn.estimates import Estimate
 from analognn.experiments import Record, Scenario, Store
 from analognn.experiments.fingerprint import Fingerprint
-from analognn.experiments.gains import BASELINE, Gain
+from analognn.experiments.gains import BASELINE, SHARES, Gain
 from analognn.experiments.reading import kind, read
 from analognn.experiments.scenario import CLEAN
 from analognn.experiments.words import knows
 from analognn.report.page import Block, Page, Part, Section, Table
-from analognn.suite.scoring import SHARES, Score, scores
+from analognn.suite.scoring import Score, scores
 
 OVERVIEW = 0.8
 """Share of the clean accuracy of the first table."""

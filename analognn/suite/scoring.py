@@ -14,13 +14,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analognn.estimates import Estimate, bootstrap
-from analognn.experiments.gains import BASELINE, Curve, Gain, area, curves, gains
+from analognn.experiments.gains import BASELINE, SHARES, Curve, Gain, area, curves, gains
 from analognn.experiments.record import Record
 from analognn.experiments.scenario import CLEAN
 from analognn.receiver import BUDGETS
-
-SHARES = (0.6, 0.8, 0.9)
-"""Of the clean accuracy, at which gains are told."""
 
 
 @dataclass(frozen=True)

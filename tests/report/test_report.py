@@ -228,6 +228,13 @@ def test_every_committed_record_reads():
             assert read(kind(summary.parent), summary.parent).rows, summary
 
 
+def test_a_medium_without_noise_has_an_infinite_wnr_and_no_shape():
+    (part,) = report.report([RECORDS / "suite" / "controls"]).parts
+    (section,) = (section for section in part.sections if section.title == "Is the noise Gaussian?")
+    row = next(row for row in section.blocks[1].rows if row[0] == "infinite-wnr")
+    assert row[3:] == ("inf", "1.000 ± 0.000", "-", "-", "-", "-")
+
+
 def test_certificates_read_back(tmp_path):
     paths = sorted(RECORDS.rglob("certificate*.json")) + sorted((RECORDS / "certificates").glob("*.json"))
     assert len(paths) > 5
