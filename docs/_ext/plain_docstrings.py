@@ -1,7 +1,8 @@
 """Docstrings are written to be read as they stand in the source; this makes reStructuredText of them.
 
-An indented block is an equation and keeps its columns; ``|h|`` is a magnitude and ``global_`` a name, no markup; and a
-class that a module imports is found by its bare name, where no other of that name is documented.
+An indented block is an equation and keeps its columns; ``|h|`` is a magnitude, ``global_`` a name and "num_rounds: T."
+no item of a list, all without markup; and a class that a module imports is found by its bare name, where no other of
+that name is documented.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from analognn import _HOME as HOMES
 
 RESULT = re.compile(r"    (\w+): ")
 CODE = re.compile(r"(`[^`]*`)")
+LETTER = re.compile(r"(?<=\w: )([A-Za-z])\.(?=\s|$)")
 SECTION = re.compile(r"\w+( \w+)?:$")
 
 
@@ -70,7 +72,7 @@ def _listed(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _escaped(line: str) -> str:
-    parts = CODE.split(line)
+    parts = CODE.split(LETTER.sub(r"\1\\.", line))
     parts[::2] = [re.sub(r"\||(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2]]
     return "".join(parts)
 

@@ -30,7 +30,7 @@ for name, values in received.items():
     noise = effective_noise(packed.vector, values)
     print(
         f"{name:20} gain {noise.gain:.3f}  WNR {noise.wnr_db:4.1f} dB  "
-        f"excess kurtosis {noise.excess_kurtosis:5.1f}  corr(|z|, |w|) {noise.magnitude_corr:5.2f}"
+        f"excess kurtosis {noise.excess_kurtosis:z5.1f}  corr(|z|, |w|) {noise.magnitude_corr:5.2f}"
     )
 
 # %%
@@ -49,7 +49,7 @@ for (name, values), (color, marker) in zip(received.items(), STYLES, strict=Fals
     tensors = effective_noise_per_tensor(packed, values)
     wnr_db = [noise.wnr_db if math.isfinite(noise.wnr_db) else math.nan for noise in tensors.values()]
     layers.plot(wnr_db, color=color, marker=marker, linestyle="none", label=name)
-histogram.set(ylim=(1e-4, 1e1), xlabel="noise / its standard deviation", ylabel="probability density")
+histogram.set(ylim=(1e-4, 1e2), xlabel="noise / its standard deviation", ylabel="probability density")
 layers.set(xlabel="tensor, from input to output", ylabel="WNR [dB]")
 histogram.legend(frameon=False, loc="upper left")
 for panel in (histogram, layers):

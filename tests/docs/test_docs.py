@@ -64,9 +64,10 @@ def test_every_toml_is_a_scenario_or_part_of_one(text, tmp_path, monkeypatch):
             backends.create(medium.backend, **medium.at(point))
 
 
-@pytest.mark.parametrize("text", blocks("sh"))
-def test_every_command_has_the_options_shown(text):
-    for line in (line.split("#")[0] for line in text.splitlines() if line.startswith("analognn ")):
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_has_the_options_shown(page):
+    """In blocks of commands and in the text."""
+    for line in re.findall(r"(?:^|(?<=[^`]`))(analognn [^`#\n]*)", PAGES[page], flags=re.MULTILINE):
         words = line.split()
         command = words[1 : 3 if words[1] == "show" else 2]
         usage = CliRunner().invoke(main, [*command, "--help"]).output

@@ -26,7 +26,10 @@ def train(model=None, data=None, federation=FEDERATION, turn=TURN):
 
 
 def test_it_is_pytorchs_sgd():
-    model, data = nn.Linear(4, 3), Labelled(torch.randn(30, 4), torch.arange(30) % 3)
+    inputs = torch.randn(30, 4, generator=torch.Generator().manual_seed(0))
+    model, data = nn.Linear(4, 3), Labelled(inputs, torch.arange(30) % 3)
+    nn.init.orthogonal_(model.weight, generator=torch.Generator().manual_seed(1))
+    nn.init.zeros_(model.bias)
     update = train(model, data)
     trained = copy.deepcopy(model)
     sgd = torch.optim.SGD(trained.parameters(), FEDERATION.rate(1), momentum=0.9, weight_decay=5e-4)
@@ -117,6 +120,13 @@ def test_vector_and_tensors_are_inverse():
     assert all(
         torch.equal(tensor, state[name]) and tensor.dtype == state[name].dtype for name, tensor in tensors.items()
     )
+
+
+def test_a_policy_moves_a_tensor_to_the_reliable_path():
+    model = net()
+    layout = AirLayout.from_model(model, policy={"head": "reliable"})
+    assert layout.numel == AirLayout.from_model(model).numel - (54 * 3 + 3)
+    assert {"head.weight", "head.bias"} <= set(layout.reliable_names)
 
 
 def test_tied_weights_travel_once():

@@ -19,5 +19,5 @@ class Laplace(Channel):
     def transmit(self, x, *, generator):
         checks.signal("Laplace.transmit", x)
         uniform = torch.rand(2, *x.shape, generator=generator, dtype=x.dtype).to(x.device)
-        difference = uniform.log().neg().diff(dim=0)[0]  # of two exponentials: Laplace with variance 2
-        return Received(x + (self.noise_var / 2) ** 0.5 * difference, self.noise_var, "exact")
+        first, second = -torch.log1p(-uniform)  # exponential, and finite: `uniform` may be 0, never 1
+        return Received(x + (self.noise_var / 2) ** 0.5 * (first - second), self.noise_var, "exact")
