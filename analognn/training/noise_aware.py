@@ -59,7 +59,7 @@ class WeightNoise:
         from aihwkit.simulator.configs import WeightClipParameter, WeightModifierParameter
         from aihwkit.simulator.parameters.enums import WeightClipType, WeightModifierType
 
-        config = AnalogForward(is_perfect=True).rpu_config()
+        config = TILES.rpu_config()
         config.modifier = WeightModifierParameter(type=WeightModifierType(self.modifier), std_dev=self.std_dev)
         if self.clip_sigma is not None:
             config.clip = WeightClipParameter(type=WeightClipType.LAYER_GAUSSIAN, sigma=self.clip_sigma)

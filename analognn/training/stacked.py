@@ -11,25 +11,22 @@ from torch import Tensor, nn
 
 
 class StackedLinear(nn.Module):
-    """``x @ weight + bias`` of s networks, weights N(0, std^2) and biases 0.
+    """``x @ weight + bias`` of s networks, weights N(0, 1 / inputs) and biases 0.
 
     Args:
         inputs: width below.
         outputs: width above.
         generators: one a network; a network's weights are the same whatever it is stacked with.
-        std: of the weights; None for 1/sqrt(inputs).
 
     >>> layer = StackedLinear(3, 2, [torch.Generator().manual_seed(k) for k in range(4)])
     >>> layer(torch.zeros(4, 5, 3)).shape
     torch.Size([4, 5, 2])
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, generators: Sequence[torch.Generator], *, std: float | None = None
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, generators: Sequence[torch.Generator]) -> None:
         super().__init__()
         drawn = [torch.randn(inputs, outputs, generator=g) for g in generators]
-        self.weight = nn.Parameter(torch.stack(drawn) * (1 / math.sqrt(inputs) if std is None else std))
+        self.weight = nn.Parameter(torch.stack(drawn) * (1 / math.sqrt(inputs)))
         self.bias = nn.Parameter(torch.zeros(len(generators), 1, outputs))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,9 +34,7 @@ class StackedLinear(nn.Module):
         return torch.matmul(x, self.weight) + self.bias
 
 
-def stacked_mlp(
-    widths: Sequence[int], generators: Sequence[torch.Generator], *, std: float | None = None
-) -> nn.Sequential:
+def stacked_mlp(widths: Sequence[int], generators: Sequence[torch.Generator]) -> nn.Sequential:
     """Layers of ``widths`` with logistic units between them: StackedLinear, Sigmoid, ..., StackedLinear.
 
     >>> len(stacked_mlp((784, 40, 10), [torch.Generator()]))
@@ -47,7 +42,7 @@ def stacked_mlp(
     """
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(widths):
-        layers += [StackedLinear(inputs, outputs, generators, std=std), nn.Sigmoid()]
+        layers += [StackedLinear(inputs, outputs, generators), nn.Sigmoid()]
     return nn.Sequential(*layers[:-1])
 
 

@@ -200,7 +200,7 @@ def _formulas(found: list[Trained]) -> tuple[Claim, ...]:
     off = ((mean - smoothed_relu(at, 1.0)) / error).abs().tolist()
     exponent = estimate([one.exponent for one in found])
     ends = ", ".join(
-        f"{_text(estimate([one.proxy_off[i] for one in found]), 100)} % at {KAPPAS[i]:g}" for i in (1, len(KAPPAS) - 1)
+        f"{_short(estimate([one.proxy_off[i] for one in found]), 100)} % at {KAPPAS[i]:g}" for i in (1, len(KAPPAS) - 1)
     )
     return (
         Claim(
@@ -220,7 +220,7 @@ def _formulas(found: list[Trained]) -> tuple[Claim, ...]:
         ),
         Claim(
             "section 3, penalty", "scales as kappa^2",
-            f"kappa^{_text(exponent)} between {SMALL:g} and {2 * SMALL:g} at the start",
+            f"kappa^{_short(exponent)} between {SMALL:g} and {2 * SMALL:g} at the start",
             judged(abs(exponent.mean - 2) < 0.1),
         ),
     )  # fmt: skip
@@ -234,22 +234,22 @@ def _dynamics(found: list[Trained]) -> tuple[Claim, ...]:
     heights = [estimate(each).mean for each in excess]
     plateaus = ", ".join(f"{height:.4f}" for height in heights)
     distances = [estimate([one.distance[i] for one in found]) for i in range(1, last + 1)]
-    radii = ", ".join(map(_text, distances))
+    radii = ", ".join(map(_short, distances))
     clean = estimate([one.clean[1] / one.clean[0] - 1 for one in found])
     falling = estimate([one.losses[0][-1] / one.losses[0][AT.index(1000)] for one in found])
     return (
         Claim(
             "Figure 3, descent", "the same initial rate for all kappa",
-            f"over 10 steps, relative to kappa = 0: {_text(rates[0])} at {KAPPAS[1]:g}, {_text(rates[1])} at "
+            f"over 10 steps, relative to kappa = 0: {_short(rates[0])} at {KAPPAS[1]:g}, {_short(rates[1])} at "
             f"{KAPPAS[last]:g}", judged(all(abs(rate.mean - 1) < 0.1 for rate in rates)),
         ),
         Claim(
             "Figure 3, plateaus", "each plateaus at a height that grows with kappa",
-            f"expected loss above that of kappa = 0: {plateaus}; of it the penalty as kappa^{_text(power)} (.1 to .2)",
+            f"expected loss above that of kappa = 0: {plateaus}; of it the penalty as kappa^{_short(power)} (.1 to .2)",
             judged(_rising(heights)),
         ),
         Claim(
-            "Figure 3, kappa = 0", "keeps going down", f"loss at step {STEPS}: {_text(falling)} of that at 1000",
+            "Figure 3, kappa = 0", "keeps going down", f"loss at step {STEPS}: {_short(falling)} of that at 1000",
             judged(falling.mean < 0.9),
         ),
         Claim(
@@ -270,7 +270,8 @@ def _rate(losses: list[float]) -> float:
     return math.log(losses[0] / losses[EARLY]) / AT[EARLY]
 
 
-def _text(found: Estimate, scale: float = 1.0) -> str:
+def _short(found: Estimate, scale: float = 1.0) -> str:
+    """Three digits that count, since these quantities are of all sizes; `Estimate.text` counts decimals."""
     half = f" ± {scale * (found.high - found.mean):.2g}" if found.high is not None else ""
     return f"{scale * found.mean:.3g}{half}"
 

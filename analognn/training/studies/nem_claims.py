@@ -153,7 +153,7 @@ def _blind(evidence: Evidence) -> Claim:
 
 
 def _accuracy_bound(evidence: Evidence) -> Claim:
-    """Error rate against cross-entropy of every course, iteration and seed."""
+    """Error rate against cross-entropy of every course, iteration and seed; see `training.accuracy_bound`."""
     pairs = [(course.train_error, course.train_loss / math.log(2)) for course in evidence.courses.values()]
     held = all(bool((error <= bound).all()) for error, bound in pairs)
     slack = min(float((bound - error).min()) for error, bound in pairs)

@@ -44,9 +44,8 @@ class Setting:
     rate: float = RATE
 
 
-def run(*, seeds: int, data_dir: Path | None, progress: Report) -> Findings:
-    """See the module; there are no data to read."""
-    del data_dir
+def run(*, seeds: int, data_dir: Path | None, progress: Report) -> Findings:  # noqa: ARG001 - needs no data
+    """See the module."""
     order = sorted({each for scan in _scans().values() for curve in scan.values() for each in curve.values()}, key=repr)
     found = {order[k]: train(order[k], range(seeds)) for k in counted(len(order), progress)}
     panels = (*(_panel(title, scan, found) for title, scan in _scans().items()), _training(found))

@@ -143,7 +143,7 @@ def _claims(found: Sequence[Run]) -> tuple[Claim, ...]:
         Claim(
             "Figure 7", "blind noise brings nothing", f"{_gain(found, blind).percent('+')} % at its best level, "
             f"{_std(blind):g}; the reversed inequality at {REVERSED:g} {reverse.percent('+')} %",
-            "reproduced" if (_gain(found, blind).mean) < 0.02 else "partly",
+            "reproduced" if _gain(found, blind).mean < 0.02 else "partly",
         ),
         Claim(
             "Theorem 10", "a sphere of noise helps Gaussian-Bernoulli machines",

@@ -156,19 +156,16 @@ def _directions_panel(found: list[_Run]) -> Panel:
 
 
 def _claims(found: list[_Run]) -> tuple[Claim, ...]:
-    run = found[0]
     direct = max(float((decayed_minimiser(r.hessian, r.clean, NOISE_VAR) - r.decayed).abs().max()) for r in found)
-    eigenvalues = torch.linalg.eigvalsh(run.hessian)
+    eigenvalues = torch.linalg.eigvalsh(found[0].hessian)
     elementwise = estimate(
         [r.distance(r.clean * shrinkage(torch.linalg.eigvalsh(r.hessian).flip(0), NOISE_VAR)) for r in found]
     )
     expectation = estimate([r.expectation for r in found])
     trained = estimate([r.distance(r.trained) for r in found])
-    control = estimate(
-        [float((r.trained - ridge(r.x, r.y, 2 * NOISE_VAR)).norm() / (r.clean - r.decayed).norm()) for r in found]
-    )
+    control = estimate([r.distance(r.trained, 2 * NOISE_VAR) for r in found])
     kept = shrinkage(eigenvalues, NOISE_VAR)
-    half = (expectation.high or math.nan) - expectation.mean
+    half = expectation.half_width or math.nan
     return (
         Claim(
             "exercise 3.1", "components shrink to l / (l + tau)", f"within {direct:.0e} of solving E'",
@@ -186,7 +183,7 @@ def _claims(found: list[_Run]) -> tuple[Claim, ...]:
             "its sentence on eigenvalues says the reverse: a larger change of E goes with a larger eigenvalue",
         ),
         Claim(
-            "exercise 3.2, expectation", "grad + s^2 w", f"grad + ({expectation.mean:.3f} ± {half:.3f}) s^2 w",
+            "exercise 3.2, expectation", "grad + s^2 w", f"grad + ({expectation.text(digits=3)}) s^2 w",
             judged(abs(expectation.mean - 1) < 2 * half),
             "for half the squared error; the mean squared error it names has grad + 2 s^2 w",
         ),

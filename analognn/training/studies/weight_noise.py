@@ -26,7 +26,7 @@ from analognn.training.studies.weight_noise_runs import (
 from analognn.training.study import Claim, Curve, Findings, Panel, Study
 
 
-def run(*, seeds: int, data_dir: Path | None, progress: Report) -> Findings:  # noqa: ARG001
+def run(*, seeds: int, data_dir: Path | None, progress: Report) -> Findings:  # noqa: ARG001 - needs no data
     """See the module."""
     found = [one_run(seed) for seed in counted(seeds, progress)]
     settings: dict[str, float | int | str] = {
