@@ -34,9 +34,11 @@ for name, values in received.items():
     )
 
 # %%
-# Within about a dB of WNR they differ in shape. Left: the noise of all weights in units of its own standard deviation,
-# beside a Gaussian. Right: each tensor has a WNR of its own. One global number hides that; the noise of a crossbar goes
-# with the largest weight of a tile, so tensors with a few large weights get more of it.
+# Within about a dB of WNR they differ in shape. Left: the noise of all weights in units of its own standard
+# deviation, beside a Gaussian. Right: each tensor has a WNR of its own, which one global number hides. Ideal noise
+# has one variance for all, so there it follows the spread of the weights. The noise of a crossbar goes with the
+# largest weight of a tile, so tensors with a few large weights get more of it; the last tensor, a bias, stays digital
+# and gets none.
 
 figure, (histogram, layers) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 x = torch.linspace(-5, 5, 201)
