@@ -23,6 +23,7 @@ from analognn.channels import checks
 RETRIES = 3
 """Times a job starts again after its process died."""
 START_ATTEMPTS = 5
+"""Times Ray is started that exceeds its own time limit."""
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # Ray's own default to come; without it Ray warns

@@ -81,7 +81,7 @@ def curves(records: Iterable[Record]) -> dict[tuple[str, str], dict[int, Curve]]
     points = defaultdict(lambda: defaultdict(list))
     for record in records:
         if record.wnr_db is not None and math.isfinite(record.wnr_db):
-            points[record.medium, record.denoiser][record.seed].append((record.wnr_db, record.correct / record.total))
+            points[record.medium, record.denoiser][record.seed].append((record.wnr_db, record.accuracy))
     return {key: {seed: sorted(draws[seed]) for seed in sorted(draws)} for key, draws in points.items()}
 
 

@@ -84,6 +84,11 @@ class Record:
         checks.counts("Record", "correct", self.correct, of=self.total)
 
     @property
+    def accuracy(self) -> float:
+        """On the test data."""
+        return self.correct / self.total
+
+    @property
     def key(self) -> tuple[str, str, int, str]:
         """Identity of the trial within its scenario."""
         return self.medium, self.point, self.seed, self.denoiser

@@ -133,6 +133,13 @@ class RowStore(Generic[Asked, Row]):
                 (dataclasses.astuple(record) for record in records),  # type: ignore[call-overload]  # see ROW
             )
 
+    def commit(self, result: Any) -> None:
+        """Keep what a job of a run yields: a row, unless a subclass says otherwise."""
+        self.put(result)
+
+    def state(self, job: Any) -> Any:
+        """What a job goes on from; None where it has not begun, or has nothing but its rows."""
+
     def records(self, *, after: int = 0) -> list[Row]:
         """Every row but the first ``after``, in the order of commits; columns younger than the file have defaults."""
         with connection(self.path) as db:

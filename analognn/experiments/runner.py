@@ -80,8 +80,8 @@ class Draw:
         return str(self.reception)
 
 
-class Trials(Work[Draw, Record]):
-    """See :class:`Work`."""
+class Trials(Work[Draw]):
+    """Trials, a job for each noise draw."""
 
     STORE = Store
     prepare = staticmethod(prepare)
@@ -90,11 +90,6 @@ class Trials(Work[Draw, Record]):
     def compute(workspace: Workspace, job: Draw, _state: None, /) -> Iterator[Record]:
         """One record a receiver."""
         return run_trials(workspace, job.reception, job.names)
-
-    @staticmethod
-    def keep(store: Store, result: Record, /) -> None:
-        """One row."""
-        store.put(result)
 
 
 def left(store: Store) -> tuple[int, list[Draw]]:

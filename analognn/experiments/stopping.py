@@ -31,7 +31,7 @@ def draws(scenario: Scenario, records: Iterable[Record]) -> dict[str, int]:
 
 
 def _enough(scenario: Scenario, stop: Stop, label: str, records: list[Record]) -> int:
-    trials = len(list(scenario.media[label].points())) * len(scenario.denoiser.names)
+    trials = scenario.media[label].num_points * len(scenario.denoiser.names)
     count = scenario.seeds
     while count < stop.max_seeds:
         whole = [record for record in records if record.seed < count]
@@ -53,7 +53,7 @@ def _scores(stop: Stop, records: list[Record]) -> Iterator[Estimate]:
         return
     accuracies: dict[tuple[str, str], dict[int, float]] = {}
     for record in records:
-        accuracies.setdefault((record.point, record.denoiser), {})[record.seed] = record.correct / record.total
+        accuracies.setdefault((record.point, record.denoiser), {})[record.seed] = record.accuracy
     for (point, _), own in accuracies.items():
         ml = accuracies[point, BASELINE] if stop.score == "gain_over_ml" else dict.fromkeys(own, 0.0)
         yield estimate([own[seed] - ml[seed] for seed in own])

@@ -126,7 +126,7 @@ def summarise(results: Results[Scenario, Record]) -> Summary:
                 key = label, canonical(point)
                 if records := groups.get((*key, denoiser)):
                     entries.append(_entry(point, records, groups.get((*key, "ml"), [])))
-    return Summary(scenario, clean[0].correct / clean[0].total if clean else None, tuple(entries))
+    return Summary(scenario, clean[0].accuracy if clean else None, tuple(entries))
 
 
 def write_summary(store: Store) -> Summary:
@@ -137,8 +137,8 @@ def write_summary(store: Store) -> Summary:
 
 
 def _entry(point: Point, records: list[Record], baseline: list[Record]) -> Entry:
-    ml = {record.seed: record.correct / record.total for record in baseline}
-    accuracy = {record.seed: record.correct / record.total for record in records}
+    ml = {record.seed: record.accuracy for record in baseline}
+    accuracy = {record.seed: record.accuracy for record in records}
     paired = [accuracy[seed] - ml[seed] for seed in accuracy if seed in ml]
     wnr_db = _mean(record.wnr_db for record in records if record.wnr_db != -math.inf)
     first = records[0]

@@ -1,10 +1,10 @@
 """A scenario in its run folder: jobs that yield results, here or on workers, with the same bits either way.
 
     workspace = prepare(scenario)                 once a process; checks everything
-    results   = compute(workspace, job, state)    kept one by one as they come
+    results   = compute(workspace, job, state)    one by one, each committed to the store as it comes
 
-A job computes on one PyTorch thread (the order of a sum depends on the number of threads). What it yields is kept by
-the process that computes it or, for a cluster, which may not see the run folder, by this one.
+A job computes on one PyTorch thread (the order of a sum depends on the number of threads). What it yields is committed
+by the process that computes it or, for a cluster, which may not see the run folder, by this one.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ from analognn.experiments.rows import RowStore
 from analognn.files import UnwritableError
 
 Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Work(ABC, Generic[Job, Result]):
+class Work(ABC, Generic[Job]):
     """A scenario and where it is computed; small, so that it travels to every worker. A subclass says what a job is.
 
     Args:
@@ -53,17 +52,8 @@ class Work(ABC, Generic[Job, Result]):
 
     @staticmethod
     @abstractmethod
-    def compute(workspace: Any, job: Job, state: Any, /) -> Iterator[Result]:
+    def compute(workspace: Any, job: Job, state: Any, /) -> Iterator[Any]:
         """The results that a job lacks; started again from the same state, the same ones."""
-
-    @staticmethod
-    def state(store: Any, job: Job, /) -> Any:
-        """Where a job stands; None at its start."""
-
-    @staticmethod
-    @abstractmethod
-    def keep(store: Any, result: Result, /) -> None:
-        """Commit a result."""
 
     @classmethod
     def begin(cls, out: str | Path | None, scenario: Recipe, *, data_dir: str | Path | None, device: str) -> Self:
@@ -100,8 +90,8 @@ class Work(ABC, Generic[Job, Result]):
         store, kept = self.STORE(self.folder), 0
         try:
             with one_thread():
-                for result in self.compute(self.workspace, job, self.state(store, job)):
-                    self.keep(store, result)
+                for result in self.compute(self.workspace, job, store.state(job)):
+                    store.commit(result)
                     kept += 1
         except UnwritableError:
             raise  # what follows could not be kept either
@@ -112,21 +102,21 @@ class Work(ABC, Generic[Job, Result]):
     def _on_cluster(self, jobs: Sequence[Job], cluster: RayCluster, gpus: int) -> Iterator[tuple[int, str]]:
         """The workspace travels to the cluster, results come back: its machines need neither data nor folder."""
         store, shared = self.STORE(self.folder), (self.compute, self.workspace)
-        begun = ((job, self.state(store, job)) for job in jobs)
+        begun = ((job, store.state(job)) for job in jobs)
         for (job, _), result in cluster.stream(_computed, shared, begun, num_gpus=gpus):
             if isinstance(result, Exception):
                 yield 0, f"{job}:\n{result}"
             else:
-                self.keep(store, result)
+                store.commit(result)
                 yield 1, ""
 
 
-def _computed(shared: tuple[Callable[..., Iterator[Result]], Any], begun: tuple[Any, Any]) -> Iterator[Result]:
+def _computed(shared: tuple[Callable[..., Iterator[Any]], Any], begun: tuple[Any, Any]) -> Iterator[Any]:
     compute, workspace = shared
     with one_thread():
         yield from compute(workspace, *begun)
 
 
 @lru_cache(maxsize=1)
-def _prepared(work: type[Work[Any, Any]], scenario_toml: str, data_dir: Path | None, device: str) -> Any:
+def _prepared(work: type[Work[Any]], scenario_toml: str, data_dir: Path | None, device: str) -> Any:
     return work.prepare(work.STORE.SCENARIO.from_toml(scenario_toml), data_dir=data_dir, device=device)

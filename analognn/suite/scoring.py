@@ -101,5 +101,5 @@ def _airtime(records: Sequence[Record]) -> float | None:
 def _clean(records: Sequence[Record]) -> float:
     for record in records:
         if record.medium == CLEAN:
-            return record.correct / record.total
+            return record.accuracy
     raise ValueError("The records lack the clean model, against which scores are told: let its run end.")

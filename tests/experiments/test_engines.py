@@ -9,9 +9,10 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from run_helpers import rows
 
 from analognn.cli import main
-from analognn.experiments import Denoising, Medium, Store, engines, run, runner
+from analognn.experiments import Denoising, Medium, engines, run, runner
 
 pytestmark = [
     pytest.mark.timeout(1800),
@@ -97,11 +98,6 @@ def deadly(killer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     assert run(scenario, folder, workers=1).failures == ()
     return scenario, marker, rows(folder)
-
-
-def rows(folder):
-    """All records without their wall time, by trial."""
-    return {record.key: dataclasses.replace(record, wall_s=None) for record in Store(folder).records()}
 
 
 @pytest.mark.parametrize("engine", ["processes", pytest.param("ray", marks=needs_ray)])

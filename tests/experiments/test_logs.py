@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+import time
 import types
 
 import pytest
@@ -9,8 +10,9 @@ from click.testing import CliRunner
 from feel_helpers import tiny as tiny_feel
 
 from analognn.cli import main
-from analognn.experiments import Store, logs, run
+from analognn.experiments import Store, logs, run, watching
 from analognn.experiments.feel import FeelStore, feel
+from analognn.files import UnwritableError
 
 
 class Kept:
@@ -127,3 +129,19 @@ def test_unknown_trackers_are_refused_before_any_work(tmp_path, text, said):
     assert outcome.exit_code == 2
     assert said in outcome.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_who_watches_a_full_disk_leaves_it_to_the_writer_to_say_so(monkeypatch):
+    looks, told = [], []
+
+    def records(after=0):
+        looks.append(after)
+        if len(looks) in (2, 3):
+            raise UnwritableError(28, "No space left on device")
+        return ["row"][after:] if len(looks) > 1 else []
+
+    monkeypatch.setattr(watching, "POLL", 0.001)
+    with watching.watched(types.SimpleNamespace(records=records), lambda *each: told.append(each)):
+        while len(looks) < 4:
+            time.sleep(0.001)
+    assert told == [("row", 1)]

@@ -14,6 +14,7 @@ import time
 
 import pytest
 import torch
+from run_helpers import rows
 from scipy import stats
 
 from analognn import MmsePb
@@ -22,11 +23,6 @@ from analognn.experiments import Denoising, Medium, Store, run, runner, summaris
 from analognn.experiments.record import Reception, denoisers, receptions
 from analognn.experiments.trial import run_trials, seeded
 from analognn.experiments.workspace import prepare
-
-
-def rows(folder):
-    """All records without their wall time, by trial."""
-    return {record.key: dataclasses.replace(record, wall_s=None) for record in Store(folder).records()}
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ class Crossing:
 def accuracy_curves(results: Trainings, key: str = "wnr_db") -> Curves:
     """Test accuracy of the reported round against the uplink's ``key``, of trainings that are over at all points."""
     scenario = results.scenario
-    count = len(list(scenario.uplink.points()))
+    count = scenario.uplink.num_points
     points: defaultdict[str, defaultdict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for run, rounds in finished(results).items():
         if key in (point := json.loads(run.point)):

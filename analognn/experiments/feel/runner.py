@@ -15,7 +15,6 @@ from analognn.experiments.feel.training import play, prepare
 from analognn.experiments.logs import Log, logged
 from analognn.experiments.watching import watched
 from analognn.experiments.work import Work
-from analognn.federated import State
 
 Told = Callable[[RoundRow, int, int], None]
 """Called with (round, rounds done, rounds in all), as rounds end."""
@@ -71,22 +70,12 @@ def feel(
     return FeelResult(work.folder, write_summary(store), failures)
 
 
-class Trainings(Work[Run, tuple[RoundRow, State]]):
-    """See :class:`Work`."""
+class Trainings(Work[Run]):
+    """Federated trainings, a job each."""
 
     STORE = FeelStore
     prepare = staticmethod(prepare)
     compute = staticmethod(play)
-
-    @staticmethod
-    def state(store: FeelStore, job: Run, /) -> State | None:
-        """Its last checkpoint."""
-        return store.state(job)
-
-    @staticmethod
-    def keep(store: FeelStore, result: tuple[RoundRow, State], /) -> None:
-        """Row and checkpoint."""
-        store.commit(*result)
 
 
 def left(store: FeelStore) -> list[Run]:

@@ -26,28 +26,29 @@ class FeelStore(RowStore[FeelScenario, RoundRow]):
     ROW: ClassVar[type[Any]] = RoundRow
     SCENARIO: ClassVar[type[Recipe]] = FeelScenario
 
-    def commit(self, row: RoundRow, state: State) -> None:
+    def commit(self, result: tuple[RoundRow, State]) -> None:
         """Keep a round: its row first, so that no checkpoint is ahead of the rows.
 
         A process killed between the two plays the round again and finds its row there.
         """
+        row, state = result
         self.put(row)
         state.save(self.checkpoint(row.run))
 
-    def state(self, run: Run) -> State | None:
+    def state(self, job: Run) -> State | None:
         """Where a training stands; None before its first round is done.
 
         A file that is damaged is set aside, and one ahead of its rows (which were lost) does not count: the training
         is played again from its start, to the same bits.
         """
-        path = self.checkpoint(run)
+        path = self.checkpoint(job)
         try:
             state = State.load(path) if path.is_file() else None
         except ValueError as error:
             kept = set_aside(path)
             warnings.warn(f"{error} It is kept as {kept.name}; this training starts again.", stacklevel=2)
             return None
-        return state if state is None or self._rounds_before(run, state.round) == state.round else None
+        return state if state is None or self._rounds_before(job, state.round) == state.round else None
 
     def _rounds_before(self, run: Run, round: int) -> int:
         there = "SELECT COUNT(*) FROM rounds WHERE station = ? AND point = ? AND seed = ? AND round < ?"
