@@ -26,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 from analognn.channels import Received, checks
 from analognn.denoise import Prior, affine
-from analognn.evaluate import Evaluator, Inputs, Score, eval_mode, forward_logits
+from analognn.evaluate import Evaluator, Inputs, Score, eval_mode, logits_of
 from analognn.packing import ParameterLayout
 
 LIVE_OUTPUTS = 12  # layer outputs alive at once, in units of the largest one; 9.7 was measured (mnist-resnet8)
@@ -175,7 +175,7 @@ def _forward(
 
     def one(theta_t: Tensor, rho_t: Tensor) -> Tensor:
         with _AffineWeights(slots, theta_t, rho_t):
-            return forward_logits(shared, batch)
+            return logits_of(shared, batch).float()
 
     with torch.no_grad(), eval_mode(shared), sdpa_kernel(SDPBackend.MATH):  # the others have no batching rule
         logits: Tensor = torch.vmap(one, chunk_size=candidates)(theta, rho)
@@ -192,9 +192,9 @@ def _check(
     mode = _AffineWeights(slots, theta.to(next(shared.parameters())), rho.to(next(shared.parameters())))
     with torch.no_grad(), eval_mode(shared):
         with mode:
-            got = forward_logits(shared, example)
+            got = logits_of(shared, example).float()
         layout.write(_per_weight(theta, layout) * values + _per_weight(rho, layout), shared)
-        expected = forward_logits(shared, example)
+        expected = logits_of(shared, example).float()
     layout.write(values, shared)
     error = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-30))
     if error > TOLERANCE:

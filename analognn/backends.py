@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from analognn.channels import Channel, Received
+from analognn.channels import Channel, Received, checks
 from analognn.packing import PackedWeights
 from analognn.plugins import Group
 
@@ -53,6 +53,9 @@ class ChannelBackend(Backend):
     """
 
     channel: Channel
+
+    def __post_init__(self) -> None:
+        checks.kind("ChannelBackend", "channel", self.channel, Channel)
 
     def receive(self, packed: PackedWeights, *, generator: torch.Generator) -> Received:
         """See :meth:`Backend.receive`."""

@@ -53,8 +53,8 @@ def effective_noise(weights: Tensor, received: Received) -> EffectiveNoise:
     """Reduce what a medium did to AWGN. Erased values (infinite ``noise_var``) do not count.
 
     Args:
-        weights: [n], real, what was sent.
-        received: what came back, ``values`` [n].
+        weights: [...], real, what was sent.
+        received: what came back, ``values`` in the same shape.
 
     Raises:
         ValueError: the shapes differ, or every value was erased.
@@ -76,7 +76,7 @@ def effective_noise(weights: Tensor, received: Received) -> EffectiveNoise:
     if not bool(kept.any()):
         raise ValueError(f"`effective_noise` needs values that arrived; all {weights.numel()} were erased.")
     if bool(kept.all()):
-        return _reduce(weights.double(), received.values.double())
+        return _reduce(weights.double().reshape(-1), received.values.double().reshape(-1))
     return _reduce(weights[kept].double(), received.values[kept].double())
 
 

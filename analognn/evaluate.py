@@ -48,8 +48,10 @@ class Score:
         """Counts of ``logits`` [..., classes] against ``labels`` [...]; IGNORED ones do not count.
 
         Raises:
-            ValueError: a label that is no class of the model.
+            ValueError: logits of another shape, or a label that is no class of the model.
         """
+        if logits.shape[:-1] != labels.shape:
+            raise ValueError(f"Labels {list(labels.shape)} need logits [..., classes]; got {list(logits.shape)}.")
         _check_coding(labels, logits.shape[-1])
         right = (logits.argmax(-1) == labels) & ~logits.isnan().any(-1)
         loss = nn.functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="sum")
@@ -104,7 +106,8 @@ class Evaluator:
         execution: how the forward pass runs.
 
     Raises:
-        ValueError: no examples, unequal counts, or a device that is not there.
+        TypeError: inputs that are no tensors, or labels that are no tensor of integers.
+        ValueError: no examples, unequal counts, no label that asks anything, or a device that is not there.
 
     >>> evaluator = Evaluator(torch.eye(3), torch.tensor([0, 1, 1]), device="cpu")
     >>> evaluator(nn.Identity()).correct
@@ -122,16 +125,11 @@ class Evaluator:
     ) -> None:
         checks.integer("Evaluator", "batch_size", batch_size, ge=1)
         tensors = inputs if isinstance(inputs, Mapping) else {"": inputs}
-        counts = {name or "inputs": tensor.shape[0] for name, tensor in tensors.items()}
-        if labels.numel() == 0 or labels.ndim not in (1, 2) or set(counts.values()) != {labels.shape[0]}:
-            raise ValueError(
-                "`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1, or [n, tokens]; "
-                f"got {counts} and labels {list(labels.shape)}."
-            )
+        _check_examples(tensors, labels)
         self.device = resolve_device(device)
         self.batch_size = batch_size
         self.execution = execution
-        self.labels = labels.to(self.device)
+        self.labels = labels.to(self.device).long()
         self._inputs = {name: self._placed(tensor) for name, tensor in tensors.items()}
 
     def __len__(self) -> int:
@@ -177,7 +175,7 @@ class Evaluator:
         with torch.inference_mode(), eval_mode(model), self.autocast():
             forward = torch.compile(model) if self.execution.compiled else model
             starts = range(0, len(self), self.batch_size)
-            batches = [forward_logits(forward, self.batch(slice(i, i + self.batch_size))) for i in starts]
+            batches = [logits_of(forward, self.batch(slice(i, i + self.batch_size))).float() for i in starts]
         return torch.cat(batches)
 
     def batch(self, part: slice) -> Inputs:
@@ -196,6 +194,22 @@ class Evaluator:
         return tensor.to(self.device)
 
 
+def _check_examples(inputs: Mapping[str, Tensor], labels: Tensor) -> None:
+    for name, tensor in inputs.items():
+        checks.kind("Evaluator", f"inputs[{name!r}]" if name else "inputs", tensor, Tensor)
+    checks.kind("Evaluator", "labels", labels, Tensor)
+    counts = {name or "inputs": len(tensor) if tensor.ndim else 0 for name, tensor in inputs.items()}
+    if labels.numel() == 0 or labels.ndim not in (1, 2) or set(counts.values()) != {labels.shape[0]}:
+        raise ValueError(
+            "`Evaluator` needs inputs [n, ...] and labels [n] with n >= 1, or [n, tokens]; "
+            f"got {counts} and labels {list(labels.shape)}."
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"`Evaluator(labels=...)` must be integers; got {labels.dtype}. Convert them with .long().")
+    if bool((labels == IGNORED).all()):
+        raise ValueError(f"`Evaluator(labels=...)` must ask something; all {labels.numel()} are {IGNORED} (ignored).")
+
+
 def _check_coding(labels: Tensor, classes: int) -> None:
     """Labels from 1, or -1 and 1, or of another data set; on a GPU the loss would bring down the process."""
     strange = labels[((labels < 0) & (labels != IGNORED)) | (labels >= classes)]
@@ -206,11 +220,20 @@ def _check_coding(labels: Tensor, classes: int) -> None:
         )
 
 
-def forward_logits(model: Callable[..., Any], batch: Inputs) -> Tensor:
-    """Logits of one batch in float32; Hugging Face models return an object that holds them."""
+def logits_of(model: Callable[..., Any], batch: Inputs) -> Tensor:
+    """What ``model`` answers to one batch, [..., classes]; Hugging Face models return an object that holds it.
+
+    Raises:
+        TypeError: the model returns neither a tensor nor an object with ``logits``.
+    """
     output = model(**batch) if isinstance(batch, Mapping) else model(batch)
-    logits: Tensor = getattr(output, "logits", output)
-    return logits.float()
+    logits = getattr(output, "logits", output)
+    if not isinstance(logits, Tensor):
+        raise TypeError(
+            f"A model must return logits [n, classes], or an object that has them as `logits`; {type(model).__name__} "
+            f"returned {type(output).__name__}. Wrap it in a module that does."
+        )
+    return logits
 
 
 def resolve_device(device: str) -> torch.device:
@@ -219,6 +242,7 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         ValueError: an unknown name, or cuda where there is none.
     """
+    device = str(device)  # a torch.device serves as well
     kind = device.partition(":")[0]
     checks.choice("Evaluator", "device", kind, ("auto", "cpu", "cuda"))
     if kind == "cuda" and not torch.cuda.is_available():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from analognn.backends import Backend
-from analognn.channels import Channel, Quantised, Received
+from analognn.channels import Channel, Quantised, Received, checks
 from analognn.channels.base import Usage, least_known
 from analognn.packing import PackedWeights
 
@@ -35,6 +35,9 @@ class PerTensor(Backend):
     """
 
     channel: Channel
+
+    def __post_init__(self) -> None:
+        checks.kind("PerTensor", "channel", self.channel, Channel)
 
     def receive(self, packed: PackedWeights, *, generator: torch.Generator) -> Received:
         """See :meth:`Backend.receive`."""

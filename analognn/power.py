@@ -35,6 +35,7 @@ class PowerAllocated(Backend):
     size_exponent: float = 0.0
 
     def __post_init__(self) -> None:
+        checks.kind("PowerAllocated", "channel", self.channel, Channel)
         checks.real("PowerAllocated", "sigma_exponent", self.sigma_exponent, ge=0)
         checks.real("PowerAllocated", "size_exponent", self.size_exponent, ge=0)
 

@@ -60,7 +60,7 @@ class Usage:
         Usage(channel_uses=3, energy=0.0, outage=0.25, retransmissions=0, side_info_bits=0, tiles=0)
         """
         sums = {item.name: sum(getattr(usage, item.name) for usage in usages) for item in fields(cls)}
-        return replace(cls(**sums), outage=sums["outage"] / len(usages))
+        return replace(cls(**sums), outage=sums["outage"] / max(1, len(usages)))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ class Received:
     """A vector after its medium: never an estimate without its variance and its provenance.
 
     Args:
-        values: [..., n], real, in the units of what was sent (unit gain). Finite also where a value was erased.
+        values: [..., n], real and floating, in the units of what was sent (unit gain). Finite also where a value was
+            erased.
         noise_var: variance of ``values`` - sent per real value, >= 0: one number, or a tensor that broadcasts to
             ``values``. ``inf`` marks an erased value.
         source: how the receiver knows ``noise_var``: "exact" (a property of the medium), "side-information"
@@ -104,7 +105,9 @@ class Received:
         split: what ``noise_var`` is made of, where the medium can tell.
 
     Raises:
-        ValueError: a negative or NaN variance, one of the wrong shape, or an unknown source.
+        TypeError: values that are no real, floating tensor, or a variance that is no real number or tensor.
+        ValueError: values that are not finite, a variance that is negative, NaN or of the wrong shape, or an unknown
+            source.
 
     >>> Received(torch.zeros(3), noise_var=0.01, source="exact").noise_var
     0.01
@@ -118,6 +121,18 @@ class Received:
 
     def __post_init__(self) -> None:
         checks.choice("Received", "source", self.source, get_args(Source))
+        checks.floating("Received", self.values, name="values")
+        if not checks.all_finite(self.values):
+            bad = int((~torch.isfinite(self.values)).sum())
+            raise ValueError(
+                f"`Received(values=...)` must be finite, where erased too; got {bad} NaN or infinite of "
+                f"{self.values.numel()} values."
+            )
+        self._check_variance()
+
+    def _check_variance(self) -> None:
+        if not isinstance(self.noise_var, (int, float, Tensor)) or torch.is_complex(torch.as_tensor(self.noise_var)):
+            raise TypeError(f"`Received(noise_var=...)` must be a real number or tensor; got {self.noise_var!r}.")
         variance = torch.as_tensor(self.noise_var)
         if not bool((variance >= 0).all()):  # false for NaN too
             raise ValueError(f"`Received(noise_var=...)` must be >= 0 and not NaN; got {variance.min().item()!r}.")
@@ -131,8 +146,9 @@ class Received:
 
     @property
     def noise_var_per_value(self) -> Tensor:
-        """``noise_var`` in the shape and on the device of ``values``, as a view."""
-        return torch.as_tensor(self.noise_var, device=self.values.device).expand(self.values.shape)
+        """``noise_var`` in the shape and on the device of ``values``, as a view, no less precise than they are."""
+        noise_var = torch.as_tensor(self.noise_var, device=self.values.device)
+        return noise_var.to(torch.promote_types(noise_var.dtype, self.values.dtype)).expand(self.values.shape)
 
 
 class Channel(ABC):
@@ -172,4 +188,5 @@ def standard_normal(x: Tensor, generator: torch.Generator) -> Tensor:
 
     Drawn on the generator's device, so that one CPU generator gives the same bits wherever the weights lie.
     """
+    checks.kind("transmit", "generator", generator, torch.Generator)
     return torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)

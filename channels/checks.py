@@ -51,6 +51,12 @@ def integer(owner: str, name: str, value: object, *, ge: int) -> None:
         raise ValueError(f"`{owner}({name}=...)` must be an integer >= {ge}; got {value!r}.")
 
 
+def kind(owner: str, name: str, value: object, wanted: type) -> None:
+    """Raise ``TypeError`` unless ``value`` is a ``wanted``."""
+    if not isinstance(value, wanted):
+        raise TypeError(f"`{owner}({name}=...)` must be a {wanted.__name__}; got {value!r} ({type(value).__name__}).")
+
+
 def counts(owner: str, name: str, value: int, *, of: int) -> None:
     """Raise ``ValueError`` unless ``value`` of ``of`` >= 1 can be right."""
     if not 0 <= value <= of or of < 1:
@@ -77,15 +83,13 @@ def nearest(word: str, options: Iterable[str]) -> str:
 
 
 def signal(owner: str, x: Tensor, *, name: str = "x") -> None:
-    """Raise unless ``x`` [..., n] is a real, floating, finite tensor with n >= 1.
+    """Raise unless ``x`` [..., n] is a real, floating, dense, finite tensor with n >= 1.
 
     Raises:
-        TypeError: not a floating tensor.
+        TypeError: not such a tensor.
         ValueError: no elements, or NaN or infinite values.
     """
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        kind = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"`{owner}` needs {name}[..., n] as a real floating-point tensor; got {kind}.")
+    floating(owner, x, name=f"{name}[..., n]")
     if x.ndim == 0 or x.numel() == 0:
         raise ValueError(f"`{owner}` needs {name}[..., n] with n >= 1; got shape {list(x.shape)}.")
     if not all_finite(x):
@@ -93,6 +97,19 @@ def signal(owner: str, x: Tensor, *, name: str = "x") -> None:
         raise ValueError(f"`{owner}` needs finite {name}; got {bad} NaN or infinite of {x.numel()} values.")
 
 
+def floating(owner: str, x: object, *, name: str) -> None:
+    """Raise ``TypeError`` unless ``x`` is a real, dense tensor of floats that one can compute with."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"`{owner}` needs {name} as a real floating-point tensor; got {type(x).__name__}.")
+    if not x.is_floating_point():
+        raise TypeError(f"`{owner}` needs {name} as a real floating-point tensor; got {x.dtype}.")
+    if torch.finfo(x.dtype).bits < 16 or x.layout != torch.strided:
+        raise TypeError(
+            f"`{owner}` needs {name} dense, of 16 bits a number or more; got {x.dtype}, {x.layout}. Convert it "
+            "(.float(), .to_dense())."
+        )
+
+
 def all_finite(x: Tensor) -> bool:
     """Whether ``x`` holds no NaN and no infinity, found without memory of the size of ``x``."""
-    return x.numel() == 0 or all(math.isfinite(extreme) for extreme in x.aminmax())  # NaN propagates to both
+    return x.numel() == 0 or all(math.isfinite(extreme) for extreme in x.detach().aminmax())  # NaN propagates to both

@@ -40,10 +40,12 @@ class Repeated(Channel):
     times: int
 
     def __post_init__(self) -> None:
+        checks.kind("Repeated", "channel", self.channel, Channel)
         checks.integer("Repeated", "times", self.times, ge=1)
 
     def transmit(self, x: Tensor, *, generator: torch.Generator) -> Received:
         """See :meth:`Channel.transmit`. Side information is the same each time and counts once."""
+        checks.signal("Repeated.transmit", x)
         precision = torch.zeros((), dtype=torch.float64, device=x.device)
         weighted = mean = torch.zeros_like(x, dtype=torch.float64)
         usages, sources = [], []

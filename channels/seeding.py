@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from . import checks
+
 if TYPE_CHECKING:
     from sionna.phy.config import Config
 
@@ -27,6 +29,7 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 def next_seed(generator: torch.Generator) -> int:
     """A seed drawn from ``generator``. 32 bits, because that is what a CPU generator makes use of."""
+    checks.kind("transmit", "generator", generator, torch.Generator)
     return int(torch.randint(2**32, (), generator=generator, device=generator.device))
 
 

@@ -225,7 +225,9 @@ def test_bad_families_are_refused():
     with pytest.raises(ValueError, match="one column per tensor, 9; got 2"):
         affine_logits(model, layout, AffineFamily(received.values, torch.ones(1, 2), torch.ones(1, 2)), evaluator)
     family = AffineFamily.mmsepb(received, prior, PAIRS)
-    compiled = Evaluator(inputs(1, 1, 28, 28), torch.zeros(1), device="cpu", execution=Execution(compiled=True))
+    compiled = Evaluator(
+        inputs(1, 1, 28, 28), torch.zeros(1, dtype=torch.long), device="cpu", execution=Execution(compiled=True)
+    )
     with pytest.raises(ValueError, match="one model at a time"):
         affine_logits(model, layout, family, compiled)
     with pytest.raises(ValueError, match="max_bytes=...\\)` must be an integer >= 1; got 0"):

@@ -6,6 +6,8 @@ from torch import nn
 
 from analognn import ChannelBackend, ParameterLayout, backends, effective_noise
 from analognn.channels import Awgn
+from analognn.per_tensor import PerTensor
+from analognn.power import PowerAllocated
 
 EXAMPLES = {
     "awgn": {"wnr_db": 10.0},
@@ -86,3 +88,9 @@ def test_what_does_not_fit_is_refused(name, parameters, message):
 def test_a_required_parameter_that_is_missing_is_named():
     with pytest.raises(ValueError, match="Backend 'ofdm' needs the parameter 'esn0_db'"):
         backends.create("ofdm")
+
+
+@pytest.mark.parametrize("make", [ChannelBackend, PerTensor, PowerAllocated])
+def test_a_backend_of_a_channel_takes_a_channel(make):
+    with pytest.raises(TypeError, match=rf"`{make.__name__}\(channel=...\)` must be a Channel; got None"):
+        make(None)

@@ -99,3 +99,10 @@ def test_per_tensor_noise_differs_where_the_medium_differs(generator):
     assert list(found) == ["0.weight", "2.weight"]
     for noise, want in zip(found.values(), (1e-4, 4e-4), strict=True):
         assert abs(noise.noise_var / want - 1) < 4 * math.sqrt(2 / 90_000)
+
+
+def test_a_tensor_may_come_in_its_own_shape(generator):
+    w = draw(generator)[:600]
+    received = Awgn(noise_var=0.1).transmit(w, generator=generator)
+    matrix = Received(received.values.view(20, 30), received.noise_var, "exact")
+    assert effective_noise(w.view(20, 30), matrix) == effective_noise(w, received)

@@ -85,6 +85,9 @@ def test_a_sample_is_drawn_without_replacement_and_by_the_generator_alone(answer
         (lambda e: Evaluator(torch.zeros(0, 3), torch.zeros(0)), "labels .n. with n >= 1"),
         (lambda e: Evaluator(torch.zeros(3, 3), torch.zeros(2)), r"got {'inputs': 3} and labels \[2\]"),
         (lambda e: Evaluator(torch.zeros(2, 3), torch.zeros(2), batch_size=0), "batch_size"),
+        (lambda e: Evaluator(torch.tensor(1.0), torch.zeros(1)), r"got {'inputs': 0} and labels \[1\]"),
+        (lambda e: Evaluator(torch.zeros(2, 3), torch.full((2,), -100)), "must ask something; all 2 are -100"),
+        (lambda e: e(nn.Sequential(nn.Identity(), nn.Flatten(0))), r"Labels \[10\] need logits .*; got \[30\]"),
         (lambda e: resolve_device("gpu"), "must be one of auto, cpu, cuda; got 'gpu'"),
     ],
 )

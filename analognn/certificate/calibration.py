@@ -59,8 +59,7 @@ class Calibration:
         The usage of the pattern is added to that of the weights. Erased values stay erased.
         """
         values = received.values.clone()
-        noise_var = torch.as_tensor(received.noise_var, dtype=values.dtype, device=values.device)
-        noise_var = noise_var.expand(values.shape).clone()
+        noise_var = received.noise_var_per_value.to(torch.promote_types(values.dtype, torch.float32)).clone()
         for slot in layout.slots:
             if (noise := self.tensors.get(slot.name)) is None:
                 continue

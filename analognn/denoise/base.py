@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -49,6 +49,7 @@ class Prior:
     def __post_init__(self) -> None:
         checks.real("Prior", "mean", self.mean)
         checks.real("Prior", "var", self.var, ge=0)
+        checks.choice("Prior", "source", self.source, get_args(PriorSource))
 
     @classmethod
     def from_weights(cls, weights: Tensor, *, source: PriorSource = "oracle") -> Prior:
@@ -69,12 +70,15 @@ class Prior:
         Raises:
             ValueError: every value was erased.
         """
-        noise_var = received.noise_var_per_value
+        values = received.values.detach().reshape(-1)
+        noise_var = torch.as_tensor(received.noise_var, device=values.device).double()
+        noise_var = noise_var.expand(received.values.shape).reshape(-1)  # of one variance for all, still a view
         kept = torch.isfinite(noise_var)
         if not bool(kept.any()):
             raise ValueError(f"`Prior.from_received` needs values that arrived; all {noise_var.numel()} were erased.")
-        values, noise = received.values[kept].double(), noise_var[kept].double()
-        found = blind_moments(values, noise)
+        if not bool(kept.all()):
+            values, noise_var = values[kept], noise_var[kept]
+        found = blind_moments(values.double(), noise_var)
         if found.var < 0 and values.numel() > 1:  # one value has no variance, which is nobody's mistake
             _warn_negative(-found.var > 3 * found.var_error)
         return cls(found.mean, max(found.var, 0.0), "blind")

@@ -42,7 +42,7 @@ def blind_moments(values: Tensor, noise_var: Tensor) -> Moments:
 
     Args:
         values: r [n], float64, n >= 1.
-        noise_var: v [n], float64, finite.
+        noise_var: v [n], float64, finite; one number for all may be an expanded view, of which no copy is made.
 
     >>> import torch
     >>> v = torch.tensor([0.1, 0.1, 0.1, 1e6], dtype=torch.float64)
@@ -52,8 +52,7 @@ def blind_moments(values: Tensor, noise_var: Tensor) -> Moments:
     (1437500, 0.001, 0.57)
     """
     plain = plain_moments(values, noise_var)
-    least, largest = noise_var.aminmax()
-    if bool(least == largest):
+    if _alike(noise_var):
         return plain
     weighted = weighted_moments(values, noise_var)
     known = max(weighted.var, 0.0)
@@ -90,4 +89,10 @@ def weighted_moments(values: Tensor, noise_var: Tensor) -> Moments:
 
 
 def _plain_error(noise_var: Tensor, var: float) -> float:
-    return math.sqrt(2 * float((var + noise_var).square().mean()) / noise_var.numel())
+    some = noise_var[:1] if _alike(noise_var) else noise_var
+    return math.sqrt(2 * float((var + some).square().mean()) / noise_var.numel())
+
+
+def _alike(noise_var: Tensor) -> bool:
+    least, largest = noise_var.aminmax()
+    return bool(least == largest)

@@ -17,11 +17,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from analognn.channels import Received
+from analognn.channels import Received, checks
 
 from .base import Budget, Prior
 from .cells import Cells
-from .pointwise import by_table, chunks, exactly, noise_levels, per_value
+from .pointwise import by_table, chunks, exactly, noise_levels
 
 SHAPES = (0.3, 10.0)
 """Least and largest beta: kurtosis 69.6 (beyond it the estimate is an outlier's) and 1.9 (all but uniform)."""
@@ -46,11 +46,8 @@ class GeneralisedGaussian:
     shape: float | None = None
 
     def __post_init__(self) -> None:
-        if self.shape is not None and not SHAPES[0] <= self.shape <= SHAPES[1]:
-            raise ValueError(
-                f"`GeneralisedGaussian(shape=...)` must be from {SHAPES[0]} to {SHAPES[1]}, or None to estimate it; "
-                f"got {self.shape!r}."
-            )
+        if self.shape is not None:
+            checks.real("GeneralisedGaussian", "shape", self.shape, ge=SHAPES[0], le=SHAPES[1])
 
     def __call__(self, received: Received, prior: Prior) -> Tensor:
         """See :class:`Denoiser`."""
@@ -74,7 +71,7 @@ def estimate_shape(received: Received, prior: Prior) -> float:
     """Beta by moments over the values that arrived; 2 where there is nothing to estimate it from."""
     if noise_levels(received).numel() == 0 and not isinstance(received.noise_var, Tensor) and received.noise_var > 0:
         return 2.0
-    r, noise_var = received.values.reshape(-1), per_value(received).reshape(-1)
+    r, noise_var = received.values.detach().reshape(-1), received.noise_var_per_value.reshape(-1)
     sums = torch.zeros(4, dtype=torch.float64, device=r.device)
     for part in chunks(r.numel()):
         arrived = torch.isfinite(noise_var[part])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from analognn.channels import Received
 
-from .pointwise import LEVELS, chunks, nearest_level, noise_levels, per_value, span
+from .pointwise import LEVELS, chunks, nearest_level, noise_levels, span
 
 BINS_PER_SIGMA = 6
 BINS = (32, 1024)
@@ -45,7 +45,7 @@ def histogram(received: Received) -> Histogram | None:
     levels = noise_levels(received)
     if levels.numel() == 0:
         return None
-    r, noise_var = received.values.reshape(-1), per_value(received).reshape(-1)
+    r, noise_var = received.values.detach().reshape(-1), received.noise_var_per_value.reshape(-1)
     low, high = span(r, noise_var)
     most = BINS[1] if levels.numel() == 1 else BINS_BY_LEVELS // LEVELS
     bins = int(min(max((high - low) / float(levels[0]) ** 0.5 * BINS_PER_SIGMA, BINS[0]), most))

@@ -13,6 +13,7 @@ and lambda' = 1, beta = mu = 0 is ML. The paper sets mu = 0 in MMSEpb; here mu i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -102,8 +103,9 @@ class Mmse:
 def lambda_prime_bound(received: Received, prior: Prior) -> float:
     """1 + s_w^2 / max(s_z^2) over the values that arrived, which lambda' must stay below; inf without noise."""
     noise_var = torch.as_tensor(received.noise_var)
-    worst = float(noise_var.where(torch.isfinite(noise_var), 0.0).max())
-    return 1.0 + prior.var / worst if worst > 0 else float("inf")
+    arrived = noise_var[torch.isfinite(noise_var)]
+    worst = float(arrived.max()) if arrived.numel() else 0.0
+    return 1.0 + prior.var / worst if worst > 0 else math.inf
 
 
 def affine(received: Received, prior: Prior, lambda_prime: float, beta: float) -> Tensor:

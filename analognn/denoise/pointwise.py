@@ -33,7 +33,7 @@ def exactly(estimate: Estimate, received: Received, prior: Prior) -> Tensor:
     if (constant := _constant(received, prior)) is not None:
         return constant
     r = received.values.reshape(-1)
-    noise_var = per_value(received).reshape(-1)
+    noise_var = received.noise_var_per_value.reshape(-1)
     out = torch.empty_like(r)
     for part in chunks(r.numel()):
         variance = noise_var[part].double()
@@ -48,7 +48,7 @@ def by_table(estimate: Estimate, received: Received, prior: Prior) -> Tensor:
     if levels.numel() == 0:
         return exactly(estimate, received, prior)  # nothing to estimate: every value is noise-free or erased
     r = received.values.reshape(-1)
-    noise_var = per_value(received).reshape(-1)
+    noise_var = received.noise_var_per_value.reshape(-1)
     low, step, nodes = _grid(r, noise_var, levels)
     table = torch.stack([estimate(nodes, level.expand(nodes.shape)) - nodes for level in levels]).to(r)
     out = torch.empty_like(r)
@@ -64,19 +64,12 @@ def by_table(estimate: Estimate, received: Received, prior: Prior) -> Tensor:
     return out.reshape(received.values.shape)
 
 
-def per_value(received: Received) -> Tensor:
-    """``noise_var`` in the shape of the values, without a copy."""
-    values = received.values
-    noise_var = torch.as_tensor(received.noise_var, device=values.device)
-    return noise_var.to(torch.promote_types(noise_var.dtype, values.dtype)).expand(values.shape)
-
-
 def noise_levels(received: Received) -> Tensor:
-    """The positive, finite noise variances [1 or 16] that stand for all; empty where there is none."""
+    """The positive, finite noise variances [1 or 16] that stand for all; empty where there is none, or no value."""
     noise_var = torch.as_tensor(received.noise_var, device=received.values.device).double().reshape(-1)
     noisy = noise_var[(noise_var > 0) & torch.isfinite(noise_var)]
-    if noisy.numel() == 0:
-        return noisy
+    if noisy.numel() == 0 or received.values.numel() == 0:
+        return noisy[:0]
     low, high = noisy.aminmax()
     if bool(high <= low * (1 + 1e-6)):
         return noisy.mean().reshape(1)
@@ -118,7 +111,7 @@ def _grid(r: Tensor, noise_var: Tensor, levels: Tensor) -> tuple[float, float, T
 def span(r: Tensor, noise_var: Tensor) -> tuple[float, float]:
     """Least and largest value that arrived, apart by something even if all are equal."""
     arrived = r if not bool(torch.isinf(noise_var).any()) else r[torch.isfinite(noise_var)]
-    low, high = (float(end) for end in arrived.aminmax())
+    low, high = (float(end) for end in arrived.detach().aminmax())
     pad = 1e-3 * (high - low) or 1e-6 * max(abs(low), 1e-6)
     return low - pad, high + pad
 

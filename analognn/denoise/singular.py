@@ -30,7 +30,7 @@ from torch import Tensor
 from analognn.channels import Received
 
 from .base import Budget, Prior
-from .pointwise import exactly, per_value
+from .pointwise import exactly
 
 Rule = Callable[[Tensor, float, int], Tensor]
 """f(y) [m] from y [m], s > 0 and n."""
@@ -94,7 +94,7 @@ def spectral(received: Received, prior: Prior, rule: Rule) -> Tensor:
 
 def centred_matrix(received: Received, prior: Prior) -> tuple[Tensor, float]:
     """R - mu as a matrix [out, rest] in float64, 0 where a value was erased, and s, of the mean noise variance."""
-    values, noise_var = received.values, per_value(received)
+    values, noise_var = received.values, received.noise_var_per_value
     arrived = torch.isfinite(noise_var)
     centred = torch.where(arrived, values.double() - prior.mean, 0.0)
     matrix = centred.reshape(1, -1) if values.ndim < 2 else centred.reshape(values.shape[0], -1)
@@ -103,7 +103,7 @@ def centred_matrix(received: Received, prior: Prior) -> tuple[Tensor, float]:
 
 def replace_noisy(received: Received, prior: Prior, estimate: Tensor) -> Tensor:
     """The estimate where a value came with noise, r where without, the prior's mean where it did not come."""
-    noise_var = per_value(received)
+    noise_var = received.noise_var_per_value
     out = torch.where(noise_var == 0, received.values, estimate.reshape(received.values.shape).to(received.values))
     return out.masked_fill_(torch.isinf(noise_var), prior.mean)
 

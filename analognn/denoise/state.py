@@ -22,7 +22,7 @@ from analognn.channels import Received, checks
 from .base import Budget, Prior
 from .cells import fit
 from .histogram import BINS, BINS_PER_SIGMA, histogram
-from .pointwise import by_table, exactly, per_value
+from .pointwise import by_table, exactly
 
 KNOTS = 17
 PAIRS_PER_KNOT = 32
@@ -79,7 +79,7 @@ class NoiseTable:
             raise ValueError(
                 f"`NoiseTable.from_pairs` needs one shape; got {list(sent.shape)} and {list(received.values.shape)}."
             )
-        arrived = torch.isfinite(per_value(received))
+        arrived = torch.isfinite(received.noise_var_per_value)
         w, error = sent[arrived].double(), (received.values[arrived] - sent[arrived]).double()
         if not bool((error != error[:1]).any()):
             raise ValueError("`NoiseTable.from_pairs` needs values that arrived with noise; got none.")
@@ -107,7 +107,7 @@ class NoiseTable:
         The variance is that of the level that the received value points to, which is biased where the noise is large:
         :class:`StateDependent` weighs all levels instead. Noise-free and erased values stay.
         """
-        noise_var = per_value(received)
+        noise_var = received.noise_var_per_value
         noisy = (noise_var > 0) & torch.isfinite(noise_var)
         knots, offset, var = (torch.tensor(c, dtype=torch.float64, device=noise_var.device) for c in self._columns())
         read = (knots + offset).cummax(0).values + 1e-12 * torch.arange(len(knots), device=noise_var.device)

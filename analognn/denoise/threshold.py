@@ -23,7 +23,7 @@ from torch import Tensor
 from analognn.channels import Received, checks
 
 from .base import Budget, Prior
-from .pointwise import chunks, exactly, per_value
+from .pointwise import chunks, exactly
 
 Rule = Literal["sure", "universal"]
 BINS = 4096
@@ -62,7 +62,7 @@ class Soft:
 
 def threshold(received: Received, prior: Prior, rule: Rule) -> float:
     """T in standard deviations of the noise, over the values that arrived with noise."""
-    r, noise_var = received.values.reshape(-1), per_value(received).reshape(-1)
+    r, noise_var = received.values.detach().reshape(-1), received.noise_var_per_value.reshape(-1)
     largest = math.sqrt(2 * math.log(max(r.numel(), 2)))
     if rule == "universal":
         return largest

@@ -20,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from analognn.channels import checks
-from analognn.evaluate import Inputs
+from analognn.evaluate import Inputs, logits_of
 from analognn.federated.config import Federation
 from analognn.federated.layout import AirLayout, StateDict
 from analognn.receiver import Labelled
-from analognn.receiver.inputs import logits_of
 from analognn.seeds import seeded
 from analognn.training.augmentation import crop_and_flip
 

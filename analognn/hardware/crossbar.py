@@ -133,11 +133,14 @@ class Crossbar(Backend):
             self.check_time(t)
         checks.signal(f"{owner}.receive", packed.vector, name="weights")
         require_aihwkit()
-        readings = [Reading(t, packed.vector.clone(), torch.zeros_like(packed.vector)) for t in times]
+        precise = torch.promote_types(packed.vector.dtype, torch.float32)  # variances leave the range of a half
+        readings = [Reading(t, packed.vector.clone(), torch.zeros_like(packed.vector, dtype=precise)) for t in times]
         tiles = bits = 0
         with seeded(packed.vector.device, generator):
             model = self.noise_model()
             for slot, tensor in packed.tensors():
+                if tensor.numel() == 0:
+                    continue
                 if self.digital_bias and tensor.ndim < 2:
                     bits += tensor.numel() * tensor.element_size() * 8
                     continue
@@ -242,6 +245,7 @@ def tile_slices(shape: Sequence[int], tile_size: int) -> Iterator[tuple[slice, s
 @contextmanager
 def seeded(device: torch.device, generator: torch.Generator) -> Iterator[None]:
     """Seed torch's global generators, which aihwkit draws from, by one draw of ``generator``; restore them after."""
+    checks.kind("receive", "generator", generator, torch.Generator)
     seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
     cuda = [device.index or 0] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):

@@ -28,7 +28,7 @@ from analognn.channels import Received, checks
 from analognn.denoise import Budget
 from analognn.packing import ParameterLayout
 from analognn.receiver.delivery import Delivery, Stage
-from analognn.receiver.layers import Layer, batch_norms, by_group, flat, linear_layers, statistics
+from analognn.receiver.layers import Layer, batch_norms, by_group, flat, linear_layers, statistics, weight_name
 from analognn.receiver.moments import DIRECTION_BITS, LayerMoments
 from analognn.receiver.side import BITS_PER_VALUE, DIRECTIONS
 
@@ -40,7 +40,9 @@ Residue = Literal["all", "project", "protect"]
 class Protect(Stage):
     """Weights along the k strongest directions of each layer's input, sent reliably: no noise is left along them.
 
-    The first direction is nearly the layer's mean input. Each costs in + out values of 8 bits a layer.
+    The first direction is nearly the layer's mean input. Each costs in + out values of 8 bits a layer. Instead of the
+    noise their rounding is left, as much as noise at a WNR of 33 to 49 dB in the layers of the MNIST network. A layer
+    that came without noise stays as it is, bit by bit.
 
     Args:
         directions: k, 1 to 16; a layer with fewer input channels has fewer.
@@ -60,7 +62,7 @@ class Protect(Stage):
         """See :class:`Stage`."""
         model = delivery.copied_model()
         bits = 0
-        for layer, moments in _measured(self, delivery, model):
+        for layer, moments, noisy in _measured(self, delivery, model):
             basis = moments.basis[:, : self.directions].to(layer.weight)
             if basis.shape[1] < min(self.directions, basis.shape[2]):
                 raise ValueError(
@@ -68,9 +70,8 @@ class Protect(Stage):
                     f"{self.directions}. Measure as many: measure(..., directions={self.directions})."
                 )
             sent = moments.sent_coordinates[..., : self.directions].to(layer.weight)
-            weight, u = by_group(layer), flat(layer, basis)
-            error = sent - torch.einsum("god,gkd->gok", weight, u)
-            _write(layer, weight + torch.einsum("gok,gkd->god", error, u))
+            if noisy:
+                _protect(layer, flat(layer, basis), sent)
             bits += DIRECTION_BITS * (basis.numel() + sent.numel()) + 2 * BITS_PER_VALUE  # and the two scales
         return delivery.with_model(model).spending(side_info={f"{self.directions} directions": bits})
 
@@ -78,6 +79,8 @@ class Protect(Stage):
 @dataclass(frozen=True)
 class Project(Stage):
     """Noise along each layer's mean input taken out of its weights, so that its mean output is the clean one again.
+
+    A layer that came without noise stays as it is, bit by bit.
 
     Args:
         target: the mean output, "measured" by the transmitter (one value an output channel), or the "running-mean" of
@@ -106,7 +109,7 @@ class Project(Stage):
         self.check(model)
         norms = batch_norms(model)
         sent = 0
-        for layer, moments in _measured(self, delivery, model):
+        for layer, moments, noisy in _measured(self, delivery, model):
             if self.target == "measured":
                 mean_output = moments.output_mean
                 sent += mean_output.numel()
@@ -114,7 +117,8 @@ class Project(Stage):
                 mean_output = statistics(norms[moments.norm])[0]
             else:
                 continue
-            _project(layer, moments.mean.to(layer.weight), mean_output.to(layer.weight))
+            if noisy:
+                _project(layer, moments.mean.to(layer.weight), mean_output.to(layer.weight))
             sent += moments.mean.numel()
         item = f"mean patches, {self.target} means"
         return delivery.with_model(model).spending(side_info={item: BITS_PER_VALUE * sent})
@@ -157,7 +161,7 @@ class CorrectVariance(Stage):
                 continue
             running_var = statistics(norms[moments.norm])[1]
             power = self._power(moments).repeat_interleave(len(running_var) // len(moments.power))
-            running_var += noise[f"{name}.weight"].to(running_var) * power.to(running_var)
+            running_var += noise[weight_name(name)].to(running_var) * power.to(running_var)
             sent += moments.power.numel()
         bits = {f"input power after {self.after}": BITS_PER_VALUE * sent}
         return delivery.with_model(model).spending(side_info=bits)
@@ -173,15 +177,25 @@ class CorrectVariance(Stage):
 
 def noise_per_channel(received: Received, layout: ParameterLayout) -> dict[str, Tensor]:
     """Analog tensor -> mean noise variance of each row [out]; an erased value counts as none."""
-    noise_var = torch.as_tensor(received.noise_var, dtype=received.values.dtype, device=received.values.device)
-    noise_var = noise_var.nan_to_num(posinf=0.0).expand(received.values.shape)
+    noise_var = received.noise_var_per_value.to(torch.promote_types(received.values.dtype, torch.float32))
+    noise_var = noise_var.nan_to_num(posinf=0.0)
     return {slot.name: noise_var[slot.start : slot.stop].reshape(slot.shape[0], -1).mean(1) for slot in layout.slots}
 
 
-def _measured(stage: Stage, delivery: Delivery, model: nn.Module) -> Iterator[tuple[Layer, LayerMoments]]:
+def _measured(stage: Stage, delivery: Delivery, model: nn.Module) -> Iterator[tuple[Layer, LayerMoments, bool]]:
+    """Each layer, what was measured of it, and whether any of its weights came with noise or not at all."""
     layers = linear_layers(model, delivery.layout)
+    noise_var = delivery.received.noise_var_per_value
+    slots = {slot.name: slot for slot in delivery.layout.slots}
     for name, moments in delivery.needs(stage, "side").layers.items():
-        yield layers[name], moments
+        slot = slots[weight_name(name)]
+        yield layers[name], moments, bool((noise_var[slot.start : slot.stop] > 0).any())
+
+
+def _protect(layer: Layer, u: Tensor, sent: Tensor) -> None:
+    weight = by_group(layer)
+    error = sent - torch.einsum("god,gkd->gok", weight, u)
+    _write(layer, weight + torch.einsum("gok,gkd->god", error, u))
 
 
 def _project(layer: Layer, mu: Tensor, mean_output: Tensor) -> None:

@@ -71,8 +71,7 @@ class DenoiseState(Stage):
 def _corrected(delivery: Delivery, tables: Mapping[str, NoiseTable]) -> Received:
     received = delivery.received
     values = received.values.clone()
-    noise_var = torch.as_tensor(received.noise_var, dtype=values.dtype, device=values.device)
-    noise_var = noise_var.expand(values.shape).clone()
+    noise_var = received.noise_var_per_value.to(torch.promote_types(values.dtype, torch.float32)).clone()
     for slot, piece in zip(delivery.layout.slots, pieces(delivery.layout, "tensor"), strict=True):
         if (table := tables.get(slot.name)) is not None:
             right = table.correct(piece_of(received, piece))

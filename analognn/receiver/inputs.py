@@ -1,4 +1,4 @@
-"""Examples as tensors, or as mappings of tensors for models with keyword inputs; and running a model on them."""
+"""Examples as tensors, or as mappings of tensors for models with keyword inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from analognn.evaluate import Evaluator, Inputs
 
@@ -70,13 +70,6 @@ def batches(inputs: Inputs) -> Iterator[Inputs]:
     runs = -(-n // MAX_BATCH)
     for i in range(runs):
         yield take(inputs, slice(n * i // runs, n * (i + 1) // runs))
-
-
-def logits_of(model: nn.Module, inputs: Inputs) -> Tensor:
-    """What ``model`` answers to one batch, as it stands: [n, classes]."""
-    output = model(inputs) if isinstance(inputs, Tensor) else model(**inputs)
-    logits: Tensor = getattr(output, "logits", output)  # Hugging Face models return an object
-    return logits
 
 
 def _any(inputs: Inputs) -> Tensor:

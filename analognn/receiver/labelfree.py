@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from analognn.channels import checks
 from analognn.denoise import Budget, MmsePb, affine, lambda_prime_bound
-from analognn.evaluate import Inputs
+from analognn.evaluate import Inputs, logits_of
 from analognn.receiver.delivery import Delivery, Stage
-from analognn.receiver.inputs import count, device_of, logits_of
+from analognn.receiver.inputs import count, device_of
 from analognn.receiver.layers import BatchNorm, batch_norms, hooked, statistics
 from analognn.receiver.searching import BETAS, LAMBDA_PRIMES
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analognn.evaluate import Inputs
+from analognn.evaluate import Inputs, logits_of
 from analognn.packing import ParameterLayout
-from analognn.receiver.inputs import batches, count, logits_of, take
+from analognn.receiver.inputs import batches, count, take
 
 Statistics = tuple[Tensor, Tensor]
 """Mean and variance of each channel."""
@@ -33,9 +33,13 @@ def linear_layers(model: nn.Module, layout: ParameterLayout) -> dict[str, Layer]
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
-        and (f"{name}.weight" if name else "weight") in alone
+        if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) and weight_name(name) in alone
     }
+
+
+def weight_name(layer: str) -> str:
+    """The parameter of the layer called so; the model itself is called ""."""
+    return f"{layer}.weight" if layer else "weight"
 
 
 def batch_norms(model: nn.Module) -> dict[str, BatchNorm]:

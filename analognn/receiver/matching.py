@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from analognn.denoise import Budget
-from analognn.evaluate import Inputs
+from analognn.evaluate import Inputs, logits_of
 from analognn.receiver.delivery import Delivery, Stage
-from analognn.receiver.inputs import count, device_of, logits_of
+from analognn.receiver.inputs import count, device_of
 from analognn.receiver.layers import Layer, linear_layers
 from analognn.receiver.moments import LayerMoments
 from analognn.receiver.side import BITS_PER_VALUE

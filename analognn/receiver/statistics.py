@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from analognn.evaluate import Inputs
-from analognn.receiver.inputs import batches, count, logits_of
+from analognn.evaluate import Inputs, logits_of
+from analognn.receiver.inputs import batches, count
 from analognn.receiver.layers import batch_norms
 
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from analognn.channels import checks
 from analognn.denoise import Budget
+from analognn.evaluate import logits_of
 from analognn.policy import RELIABLE_MODULES
 from analognn.receiver.delivery import Delivery, Stage
-from analognn.receiver.inputs import Labelled, logits_of
+from analognn.receiver.inputs import Labelled
 
 
 @dataclass(frozen=True)

@@ -113,3 +113,15 @@ def test_a_handful_of_values_stays_finite(values):
     v = torch.logspace(-6, 6, len(values), dtype=torch.float64)
     found = blind_moments(torch.tensor(values, dtype=torch.float64), v)
     assert all(math.isfinite(number) for number in found)
+
+
+@pytest.mark.parametrize("shape", [(1,), (37,), (40, 30), (100_003,)], ids=str)
+def test_one_variance_for_all_gives_the_bits_of_one_a_value(shape):
+    values = weights(torch.Generator().manual_seed(0), math.prod(shape)).float().view(shape)
+    each = Received(values, torch.full(shape, 0.003), "exact")
+    assert Prior.from_received(Received(values, 0.003, "exact")) == Prior.from_received(each)
+
+
+def test_where_a_prior_is_from_is_one_of_four():
+    with pytest.raises(ValueError, match=r"`Prior\(source=...\)` must be one of oracle, .*; got 'blnd'"):
+        Prior(0.0, 1.0, "blnd")

@@ -208,12 +208,22 @@ def test_symmetric_priors_shrink_towards_their_mean_and_treat_both_sides_alike(v
         assert torch.allclose(moved, 0.2 - denoiser(mirrored, prior), atol=2e-3 * math.sqrt(noise_var)), denoiser
 
 
+@pytest.mark.parametrize("denoiser", EVERY, ids=str)
+@pytest.mark.parametrize("noise_var", [0.1, torch.tensor([0.1])], ids=["number", "tensor"])
+def test_no_values_and_values_with_a_gradient_are_values_too(denoiser, noise_var):
+    prior = Prior(mean=0.2, var=1.0)
+    assert denoiser(Received(torch.zeros(0), noise_var, "exact"), prior).shape == (0,)
+    received = Received(torch.linspace(-1, 1, 50), noise_var, "exact")
+    tracked = Received(received.values.clone().requires_grad_(), noise_var, "exact")
+    assert torch.equal(denoiser(tracked, prior).detach(), denoiser(received, prior))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (
             lambda: GeneralisedGaussian(shape=0.1),
-            r"`GeneralisedGaussian\(shape=...\)` must be from 0.3 to 10.0, or None",
+            r"`GeneralisedGaussian\(shape=...\)` must be a finite number >= 0.3 and <= 10; got 0.1",
         ),
         (lambda: Mixture(components=0), r"`Mixture\(components=...\)` must be an integer >= 1; got 0"),
         (lambda: Mixture(iterations=0), r"`Mixture\(iterations=...\)` must be an integer >= 1; got 0"),

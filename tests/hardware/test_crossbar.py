@@ -9,7 +9,7 @@ from torchvision.models import VisionTransformer
 from analognn import backends
 from analognn.hardware import Crossbar, Pcm, ReRamCmo
 from analognn.hardware.crossbar import tile_slices
-from analognn.packing import ParameterLayout
+from analognn.packing import PackedWeights, ParameterLayout, Slot
 
 DAY = 86400.0
 
@@ -233,6 +233,23 @@ def test_weights_that_are_not_finite_are_refused():
     packed.vector[0] = float("nan")
     with pytest.raises(ValueError, match=r"`Pcm.receive` needs finite weights; got 1 NaN or infinite of 16 values"):
         Pcm().receive(packed, generator=generator())
+
+
+def test_variances_of_half_precision_weights_are_no_halves():
+    """A tenth of a percent of a small weight squared is below the least half."""
+    packed = matrix(16, 16)
+    small = PackedWeights((1e-3 * packed.vector).half(), packed.layout)
+    received = Pcm(t_inference=0.0).receive(small, generator=generator())
+    assert received.values.dtype == torch.float16
+    assert received.noise_var.dtype == torch.float32
+    assert 0 < float(received.noise_var[0]) < 2**-24
+
+
+def test_a_tensor_without_weights_needs_no_tile():
+    shapes = {"none": torch.Size([4, 0]), "some": torch.Size([4, 4])}
+    layout = ParameterLayout(tuple(Slot(name, (), shape, torch.float32, 0) for name, shape in shapes.items()), (), 0)
+    received = Pcm().receive(PackedWeights(torch.ones(16), layout), generator=generator())
+    assert received.usage.tiles == 1
 
 
 def test_by_name_and_hashable():

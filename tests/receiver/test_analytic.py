@@ -66,6 +66,24 @@ def test_nothing_is_left_of_the_noise_along_protected_directions(of_residual):
         torch.testing.assert_close(across, torch.zeros_like(across), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("stage", [Protect(4), Project(), Project("running-mean")], ids=str)
+def test_what_came_without_noise_stays_bit_by_bit(residual, of_residual, stage):
+    layout, weights = of_residual.layout, of_residual.oracle.weights
+    slot = next(slot for slot in layout.slots if slot.name == "conv2.weight")
+    noise_var = torch.zeros(layout.numel)
+    for lost in (0.01, math.inf, 0.0):
+        noise_var[slot.start] = lost  # of one weight of one layer
+        received = replace(of_residual.received, values=weights, noise_var=noise_var.clone())
+        arrived = replace(Delivery.arrived(residual, layout, received, Prior(0.0, 1.0)), side=of_residual.side)
+        changed = {
+            name
+            for (name, got), wanted in zip(stage(arrived).model.named_parameters(), residual.parameters(), strict=True)
+            if not torch.equal(got, wanted)
+        }
+        assert changed == ({"conv2.weight"} if lost else set())
+    assert stage(arrived).spent == stage(of_residual).spent  # the sender cannot know
+
+
 def test_more_directions_leave_less_error_in_the_output(of_residual, residual):
     inputs = smooth_images(400)
     wanted = outputs(residual, "conv2", inputs)
