@@ -8,12 +8,13 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator, PercentFormatter
 
 from analognn.estimates import Estimate
 from analognn.experiments.scenario import Scenario
 from analognn.experiments.store import Store
 from analognn.experiments.summary import Entry, Summary, summarise
+from analognn.experiments.words import time_text
 from analognn.files import replacing
 
 PICTURE = "accuracy_vs_wnr.png"
@@ -22,7 +23,9 @@ COLUMNS = 4
 # Okabe and Ito's colours, told apart by colour-blind readers; the marker says the same once more.
 STYLES = (("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "D"), ("#CC79A7", "^"), ("#56B4E9", "v"), ("#D55E00", "P"))
 DASHES = ("-", "--", ":")
-_AXES = {"esn0_db": "Es/N0 [dB]", "wnr_db": "WNR [dB]"}
+_AXES = {"esn0_db": "Es/N0 [dB]", "wnr_db": "WNR [dB]", "t_inference": "time since programming"}
+_DECADES = 100.0
+"""Positive values as far apart as this stand on a logarithmic axis."""
 _LABELS = {"ml": "ML", "mmse": "MMSE", "mmsep": "MMSEp", "mmsepb": "MMSEpb"}
 
 
@@ -48,9 +51,11 @@ def shared_axis(summary: Summary) -> str | None:
 def accuracy_vs_key(summary: Summary, key: str, *, titled: bool = True) -> Figure:
     """Test accuracy against a parameter all media sweep, one panel a denoiser, one line a medium, 95 % intervals."""
     names = list(dict.fromkeys(entry.denoiser for entry in summary.entries))
-    figure = Figure(figsize=(1.2 + 4.2 * min(len(names), COLUMNS), 4.6), layout="constrained")
-    axes: list[Axes] = list(figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False).flat)
-    for panel, name in zip(axes, names, strict=True):
+    columns = min(len(names), COLUMNS)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(1.2 + 4.2 * columns, 1.2 + 3.4 * rows), layout="constrained")
+    axes: list[Axes] = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for panel, name in zip(axes, names, strict=False):
         if summary.clean is not None:
             panel.axhline(summary.clean, color="0.45", linestyle="--", linewidth=1, label="no noise")
         for index, label in enumerate(summary.scenario.media):
@@ -58,10 +63,21 @@ def accuracy_vs_key(summary: Summary, key: str, *, titled: bool = True) -> Figur
             line(panel, [(float(entry.point[key]), entry.accuracy) for entry in entries], index, label)
         tidy(panel)
         panel.set_title(_LABELS.get(name, name))
-        panel.set_xlabel(_AXES.get(key, key))
-    axes[0].set_ylabel("test accuracy")
+    _spread(axes[0], key, sorted({float(entry.point[key]) for entry in summary.entries}))
+    label_outer(axes, len(names), columns, _AXES.get(key, key), "test accuracy")
     finish(figure, axes[0], _title(summary.scenario) if titled else "")
     return figure
+
+
+def _spread(panel: Axes, key: str, values: list[float]) -> None:
+    """An axis of decades for values that span them, 0 to their left; times in words."""
+    positive = [value for value in values if value > 0]
+    if values[0] < 0 or not positive or positive[-1] < _DECADES * positive[0]:
+        return
+    panel.set_xscale("symlog", linthresh=positive[0], linscale=0.5)
+    ticks = [value for i, value in enumerate(values) if i == 0 or value >= 3 * values[i - 1]]  # else they overlap
+    panel.set_xticks(ticks, [time_text(tick) if key == "t_inference" else f"{tick:g}" for tick in ticks])
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def accuracy_vs_wnr(summary: Summary, *, titled: bool = True) -> Figure:

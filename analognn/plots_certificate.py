@@ -15,6 +15,7 @@ from analognn.certificate import Accuracy, Certificate, NoiseShape
 from analognn.certificate.shape import histogram_edges
 from analognn.effective import EffectiveNoise
 from analognn.estimates import Estimate
+from analognn.experiments.words import time_text
 from analognn.plots import STYLES, reach, tidy, write
 
 Array = NDArray[np.float64]
@@ -25,7 +26,6 @@ _ARMS = (  # field, label, colour, marker, line
     ("per_layer", "AWGN with the variance of each layer", _ORANGE, "s", "-"),
     ("global_", "AWGN with one global variance", _GREEN, "D", "-"),
 )
-_UNITS = ((365 * 86400.0, "year"), (86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
 _NORMAL_95 = 1.96
 _LABELS_AT_MOST = 80
 _CHARACTERS_ABREAST = 150
@@ -55,7 +55,7 @@ def picture(certificate: Certificate, *, title: str) -> Figure:
     draws = f"{certificate.draws} draw{'s' if certificate.draws > 1 else ''}"
     handles, labels = accuracy.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower right", ncols=len(labels) or 1, frameon=False)
-    read = f"read {_time(certificate.t)} after programming, " if certificate.t is not None else ""
+    read = f"read {time_text(certificate.t)} after programming, " if certificate.t is not None else ""
     figure.suptitle(f"How far from AWGN: {title}\n{read}{strength}, {draws}", fontsize=13)
     return figure
 
@@ -136,7 +136,7 @@ def _lines(panel: Axes, points: tuple[Accuracy, ...]) -> None:
             [x + beside for x in range(len(points))], [e.mean for e in found], yerr=reach(found), label=label,
             color=color, marker=marker, linestyle=line, markersize=5, linewidth=1.5, elinewidth=1, capsize=2.5,
         )  # fmt: skip
-    panel.set_xticks(range(len(points)), [_time(point.t or 0.0) for point in points])
+    panel.set_xticks(range(len(points)), [time_text(point.t or 0.0) for point in points])
     panel.set_xlabel("time since programming")
 
 
@@ -189,16 +189,6 @@ def _short(name: str) -> str:
 def _wnr_error(noise: EffectiveNoise) -> float:
     """Standard error [dB]: 10 / ln 10 times that of the variance, relative."""
     return 10 / math.log(10) * noise.noise_var_se / noise.noise_var
-
-
-def _time(t: float) -> str:
-    """The largest unit that keeps a number of at least 1.
-
-    >>> _time(0.0), _time(20.0), _time(3600.0), _time(30 * 86400.0)
-    ('0 s', '20 s', '1 h', '30 d')
-    """
-    size, unit = next(((size, unit) for size, unit in _UNITS if t >= size), _UNITS[-1])
-    return f"{t / size:.3g} {unit}"
 
 
 def _note(panel: Axes, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Points and budgets in the words of tables."""
+"""Points, budgets and times in the words of tables and pictures."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ def point_text(point: Point) -> str:
     return " ".join(
         f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in point.items()
     )
+
+
+_UNITS = ((365 * 86400.0, "year"), (86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def time_text(t: float) -> str:
+    """A time [s] in the largest unit that keeps a number of at least 1.
+
+    >>> time_text(0.0), time_text(20.0), time_text(3600.0), time_text(30 * 86400.0)
+    ('0 s', '20 s', '1 h', '30 d')
+    """
+    size, unit = next(((size, unit) for size, unit in _UNITS if t >= size), _UNITS[-1])
+    return f"{t / size:.3g} {unit}"
 
 
 class Informed(Protocol):

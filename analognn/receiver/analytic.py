@@ -177,8 +177,10 @@ class CorrectVariance(Stage):
 
 def noise_per_channel(received: Received, layout: ParameterLayout) -> dict[str, Tensor]:
     """Analog tensor -> mean noise variance of each row [out]; an erased value counts as none."""
-    noise_var = received.noise_var_per_value.to(torch.promote_types(received.values.dtype, torch.float32))
-    noise_var = noise_var.nan_to_num(posinf=0.0)
+    values = received.values
+    precise = torch.promote_types(values.dtype, torch.float32)
+    noise_var = torch.as_tensor(received.noise_var, dtype=precise, device=values.device)
+    noise_var = noise_var.nan_to_num(posinf=0.0).expand(values.shape)
     return {slot.name: noise_var[slot.start : slot.stop].reshape(slot.shape[0], -1).mean(1) for slot in layout.slots}
 
 
