@@ -31,7 +31,13 @@ place_options = together(
     data_option,
     device_option,
     click.option("--workers", type=click.IntRange(min=1), help="Jobs at a time [one a core; one on a GPU]."),
-    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Processes of this machine, or a Ray cluster.",
+    ),
     click.option("--address", metavar="HOST:PORT", help="Ray cluster that runs [one is started here]."),
 )
 """Where the data lie and where the work is done."""

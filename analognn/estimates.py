@@ -48,7 +48,7 @@ class Estimate:
         ('2.5 ± 0.8', '+2.50')
         """
         half = "" if self.half_width is None else f" ± {self.half_width:.{digits}f}"
-        return f"{self.mean:{sign}.{digits}f}{half}"
+        return f"{self.mean:{sign}z.{digits}f}{half}"
 
     def percent(self, sign: str = "") -> str:
         """The same of shares, in percent.
