@@ -100,12 +100,6 @@ def global_random(x: Tensor, g: torch.Generator) -> Received:
     return received(x + noise(x, g))
 
 
-def not_finite(x: Tensor, g: torch.Generator) -> Received:
-    values = x + noise(x, g)
-    values[..., 0] = torch.nan
-    return received(values)
-
-
 def half_in_the_wrong_place(x: Tensor, g: torch.Generator) -> Received:
     """The right variance on average over the two halves would pass a test of the mean square error."""
     scale = torch.ones_like(x)
@@ -130,9 +124,13 @@ BROKEN: dict[str, tuple[Transmit, str]] = {
     "global random": (global_random, "global random states"),
     "shape": (lambda x, g: received((x + noise(x, g))[..., :-1]), "values of shape"),
     "dtype": (lambda x, g: received((x + noise(x, g)).float()), "values of dtype"),
-    "NaN": (not_finite, "finite values"),
     "all erased": (lambda x, g: received(x + noise(x, g), torch.inf), "deliver some value"),
 }
+
+
+def test_values_that_are_not_finite_are_not_received() -> None:
+    with pytest.raises(ValueError, match=r"`Received\(values=...\)` must be finite"):
+        check_channel(Rule(lambda x, g: received(torch.nan * x)))
 
 
 @pytest.mark.parametrize("name", BROKEN)
