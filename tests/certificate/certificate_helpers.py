@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from analognn import Backend
+from analognn import Backend, ParameterLayout
 from analognn.channels import Received
 from analognn.evaluate import Score
 
@@ -66,6 +66,11 @@ def linear_model(*sizes, bias=False):
         torch.manual_seed(0)
         layers = [nn.Linear(a, b, bias=bias) for a, b in itertools.pairwise(sizes)]
     return nn.Sequential(*layers)
+
+
+def packed_linear_model():
+    model = linear_model(100, 160, 40)
+    return ParameterLayout.from_model(model).pack(model)
 
 
 def failed(certificate):

@@ -20,12 +20,18 @@ from certificate_helpers import (
     Synthetic,
     failed,
     linear_model,
+    packed_linear_model,
 )
 
 from analognn import Backend, ChannelBackend, ParameterLayout, effective_noise
 from analognn.certificate import certify
 from analognn.channels import Awgn, Received
 from analognn.effective import pooled
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return packed_linear_model()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,17 @@ import math
 
 import pytest
 import torch
-from certificate_helpers import CORR, CURVE, KURTOSIS, Recorder, Synthetic, failed, linear_model
+from certificate_helpers import CORR, CURVE, KURTOSIS, Recorder, Synthetic, failed, linear_model, packed_linear_model
 
 from analognn import Backend, ChannelBackend, ParameterLayout, backends
 from analognn.certificate import certify
 from analognn.channels import Awgn, Received
 from analognn.plots_certificate import picture
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return packed_linear_model()
 
 
 def test_the_stand_ins_have_the_variance_of_the_medium(packed):
