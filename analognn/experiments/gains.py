@@ -66,13 +66,13 @@ def crossing_db(curve: Curve, target: float) -> float | None:
 
 
 def area(curve: Curve) -> float:
-    """Mean accuracy over the WNR range of the curve; of one point, its accuracy.
+    """Mean accuracy over the WNR range of the curve; over the points where they are all at one WNR.
 
-    >>> area([(0.0, 0.0), (1.0, 1.0)])
-    0.5
+    >>> area([(0.0, 0.0), (1.0, 1.0)]), area([(3.0, 0.25), (3.0, 0.75)])
+    (0.5, 0.5)
     """
     x, y = np.array(curve).T
-    return float(np.trapezoid(y, x) / (x[-1] - x[0])) if len(x) > 1 else float(y[0])
+    return float(np.trapezoid(y, x) / (x[-1] - x[0])) if x[-1] > x[0] else float(y.mean())
 
 
 def curves(records: Iterable[Record]) -> dict[tuple[str, str], dict[int, Curve]]:

@@ -85,9 +85,9 @@ def _score(records: Sequence[Record], at: tuple[Gain, ...], draws: dict[int, Cur
         gains=at,
         area=bootstrap(list(areas.values())),
         area_over_ml=bootstrap(paired) if paired and first.denoiser != BASELINE else None,
-        unlabelled=first.unlabelled or 0,
-        labelled=first.labelled or 0,
-        receiver_bits=first.receiver_bits or 0,
+        unlabelled=max(record.unlabelled or 0 for record in records),  # where nothing arrived nothing was used
+        labelled=max(record.labelled or 0 for record in records),
+        receiver_bits=max(record.receiver_bits or 0 for record in records),
         airtime=_airtime(records),
         seconds=statistics.median(record.wall_s or 0.0 for record in records),
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from analognn.cli import main
 from analognn.experiments.record import Record
 from analognn.suite import Part, violations
+from analognn.suite.scoring import scores
 
 CONTROLS = """
 name = "controls"
@@ -119,3 +121,14 @@ CLEAN = record("clean", "none", noise_var=None, wnr_db=None)
 )
 def test_controls_catch_what_they_are_for(records, lines):
     assert len(list(violations([CLEAN, *records]))) == lines
+
+
+def test_a_digital_link_that_delivers_nothing_or_all_is_scored_by_what_it_delivered():
+    at = [("0", -math.inf, 10, None), ("1", 30.0, 40, 20), ("2", 30.0, 80, 20)]
+    rows = [
+        record("digital", "recalibrate", point=point, wnr_db=wnr_db, correct=correct, unlabelled=used)
+        for point, wnr_db, correct, used in at
+    ]
+    (score,) = scores([CLEAN, *rows])
+    assert score.area.mean == pytest.approx(0.6)
+    assert score.unlabelled == 20
