@@ -133,7 +133,9 @@ def _merged(group: Sequence[Published]) -> list[Record]:
 
 
 def _part(group: Sequence[Published]) -> Part:
-    records, scenario = _merged(group), group[0].scenario
+    scenario = group[0].scenario
+    order = [CLEAN, *scenario.media]  # that of the scenario, whatever the files have
+    records = sorted(_merged(group), key=lambda record: order.index(record.medium))
     found = scores(records)
     clean, config = next(record for record in records if record.medium == CLEAN), scenario.denoiser
     said = (

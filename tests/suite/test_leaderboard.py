@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from analognn.experiments import Denoising, Medium, run
 from analognn.suite import leaderboard, published
 from analognn.suite.board import markdown
 
-MEDIA = {"awgn": Medium("awgn", {"wnr_db": [-6.0, 10.0]}), "other": Medium("awgn", {"wnr_db": [2.0]})}
+MEDIA = {"awgn": Medium("awgn", {"wnr_db": [-6.0, 10.0]}), "a": Medium("awgn", {"wnr_db": [2.0]})}
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +44,19 @@ def test_methods_of_one_setting_share_a_table_by_budget(folders):
     overview, awgn, other, provenance = part.sections
     assert [row[:2] for row in awgn.blocks[0].rows][-1] == ("protect", "side-information")
     assert {row[0] for row in awgn.blocks[0].rows} == {"ml", "mmse", "soft", "protect"}
-    assert (awgn.title, other.title) == ("awgn", "other")
+    assert (awgn.title, other.title) == ("awgn", "a")
     assert [len(row) for row in overview.blocks[-1].rows] == [4, 4, 4]
     assert len(provenance.blocks[1].rows[0][1].split(", ")) == 2
     gain = next(row for row in awgn.blocks[0].rows if row[0] == "protect")[3]
     low, high = (float(end) for end in gain.partition("[")[2].rstrip("]").split(","))
     assert low <= float(gain.removeprefix(">= ").split()[0]) <= high
+
+
+def test_committed_files_give_the_same_page_as_the_database(folders, tmp_path):
+    copy = shutil.copytree(folders["base"], tmp_path / "base")
+    (copy / "results.sqlite").unlink()
+    pages = [markdown(leaderboard([published(folder)])) for folder in (folders["base"], copy)]
+    assert pages[0].replace(str(folders["base"]), "") == pages[1].replace(str(copy), "")
 
 
 def test_what_cannot_be_compared_is_refused_or_listed_apart(folders):
