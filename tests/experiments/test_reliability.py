@@ -8,7 +8,7 @@ import torch
 
 from analognn import ParameterLayout, models
 from analognn.channels import Ideal, Ldpc, Repetition
-from analognn.experiments import Medium, Scenario, Store, run, summarise, trial
+from analognn.experiments import Medium, Scenario, Store, reliability, run, summarise
 from analognn.experiments.reliability import deliver, reliable_path
 
 LINK = {"esn0_db": 10.0, "model": "rayleigh", "fft_size": 64, "num_guard_carriers": [5, 6], "cyclic_prefix_length": 8}
@@ -72,14 +72,14 @@ def test_the_evaluated_model_has_what_was_delivered(monkeypatch):
 
 def test_a_run_tells_the_share_of_the_reliable_path(tiny, tmp_path, monkeypatch):
     delivered = []
-    genuine = trial.deliver
+    genuine = reliability.deliver
 
     def seen(model, *arguments, **keywords):
         received, usage = genuine(model, *arguments, **keywords)
         delivered.append(received)
         return received, usage
 
-    monkeypatch.setattr(trial, "deliver", seen)
+    monkeypatch.setattr(reliability, "deliver", seen)
     media = {"ofdm": Medium("ofdm", {**MEDIUM, "esn0_db": 15.0})}
     scenario = dataclasses.replace(tiny, media=media, seeds=1, reliable={"kind": "ldpc"})
     assert run(scenario, tmp_path, workers=1).failures == ()
