@@ -63,7 +63,7 @@ def feel_table(summary: FeelSummary) -> Table:
     scenario = summary.scenario
     table = Table(title=f"{scenario.model}, test accuracy with 95 % intervals over {scenario.seeds} trainings")
     for column in ("uplink", "base station"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("WNR dB", "accuracy %", "over ML", "best by validation %", "diverged", "overhead %"):
         table.add_column(column, justify="right", no_wrap=True)
     for point, entries in itertools.groupby(summary.entries, key=lambda entry: point_text(entry.point)):

@@ -114,7 +114,7 @@ def run_table(summary: Summary) -> Table:
     clean = f"{summary.clean:.2%}" if summary.clean is not None else "not yet known"
     table = Table(title=f"{summary.scenario.model}, test accuracy with 95 % intervals; {clean} without noise")
     for column in ("medium", "point", "receiver", "knows"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")  # two points must not look alike
     for column in ("WNR dB", "accuracy %", "over ML"):
         table.add_column(column, justify="right", no_wrap=True)
     media = itertools.groupby(summary.entries, key=lambda entry: entry.medium)

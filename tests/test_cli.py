@@ -1,15 +1,19 @@
 """The command as scripts and people use it."""
 
+import io
 import json
 import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from analognn import __version__
 from analognn.cli import main
-from analognn.experiments import Store
+from analognn.cli_run import run_table
+from analognn.estimates import Estimate
+from analognn.experiments import Entry, Scenario, Store, Summary
 
 
 def call(*arguments):
@@ -44,6 +48,20 @@ def test_run_leaves_records_summary_and_picture_and_says_where(scenario_file, tm
     again = call("run", scenario_file, "--out", out, "--set", "seeds=3")
     assert again.exit_code == 2
     assert "+seeds = 3" in again.output
+
+
+def test_a_narrow_table_cuts_no_name_short():
+    accuracy = Estimate(0.5, 0.4, 0.6)
+    points = [{"a_parameter_with_a_long_name": value} for value in (0.001, 0.003)]
+    entries = [
+        Entry("awgn", "awgn", point, "protect+recalibrate", "unlabelled", 9, 0, 9, 2, accuracy, None, 3.0)
+        for point in points
+    ]
+    console = Console(width=70, record=True, file=io.StringIO())
+    console.print(run_table(Summary(Scenario.named("default"), 0.9, tuple(entries))))
+    cells = console.export_text()
+    assert "…" not in cells
+    assert "".join(line.split("│")[2].strip() for line in cells.splitlines() if "│" in line).count("0.00") == 2
 
 
 def test_sweep_runs_every_combination_in_a_folder_of_its_own(scenario_file, tmp_path):
