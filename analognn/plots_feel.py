@@ -15,7 +15,7 @@ from analognn.estimates import Estimate, estimate
 from analognn.experiments.feel import FeelEntry, FeelScenario, FeelStore, FeelSummary, RoundRow, Run, summarise_feel
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
-from analognn.experiments.scenario import Point
+from analognn.experiments.scenario import Point, canonical
 from analognn.plots import COLUMNS, DASHES, STYLES, finish, label_outer, line, tidy, write
 
 PER_ROUND = "accuracy_per_round.png"
@@ -50,7 +50,7 @@ def accuracy_per_round(
         points: one panel each; all of the scenario's if empty.
         titled: whether the figure has a title.
     """
-    shown = [json.dumps(point, sort_keys=True) for point in points or scenario.uplink.points()]
+    shown = [canonical(point) for point in points or scenario.uplink.points()]
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
     figure = Figure(figsize=(1.4 + 3.7 * columns, 1.5 + 3.1 * rows), layout="constrained")

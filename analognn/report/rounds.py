@@ -15,6 +15,7 @@ from analognn.experiments.feel.rounds import runs
 from analognn.experiments.feel.scenario import NOISELESS
 from analognn.experiments.feel.summary import finished
 from analognn.experiments.reading import Kept
+from analognn.experiments.scenario import canonical
 from analognn.experiments.words import point_text
 from analognn.report import folders
 from analognn.report.page import Block, Part, Picture, Pictures, Table, count, figure, sections
@@ -174,10 +175,10 @@ def _cost(feel: Feel) -> Iterator[Block]:
     uses: defaultdict[tuple[str, str], list[RoundRow]] = defaultdict(list)
     for row in feel.kept.rows:
         uses[row.station, row.point].append(row)
-    entries = [e for e in feel.summary.entries if (e.station, json.dumps(e.point, sort_keys=True)) in uses]
+    entries = [e for e in feel.summary.entries if (e.station, canonical(e.point)) in uses]
     rows = []
     for entry in entries:
-        own = uses[entry.station, json.dumps(entry.point, sort_keys=True)]
+        own = uses[entry.station, canonical(entry.point)]
         mean_uses, mean_bits = (
             statistics.fmean(getattr(r, name) for r in own) for name in ("channel_uses", "side_info_bits")
         )

@@ -18,7 +18,7 @@ from analognn import data, models
 from analognn.denoise import Prior
 from analognn.evaluate import Evaluator, Inputs
 from analognn.experiments import Denoising, Medium, Scenario, Store
-from analognn.experiments.record import denoisers, receptions
+from analognn.experiments.runner import left
 from analognn.experiments.summary import write_summary
 from analognn.experiments.trial import run_trials
 from analognn.experiments.workspace import Workspace, prepare
@@ -96,14 +96,11 @@ def fill(folder: Path, recipe: Recipe, preset: Preset, *, data_dir: Path | None,
     planned = scenario(recipe, preset, clean_weights(recipe, data_dir))
     store = Store.create(folder, planned)
     _sign(folder, preset)
-    done = {record.key for record in store.records()}
-    jobs = [(draw, [n for n in denoisers(planned, draw) if (*vars(draw).values(), n) not in done])
-            for draw in receptions(planned)]  # fmt: skip
-    jobs = [(draw, names) for draw, names in jobs if names]
+    _, jobs = left(store)
     prepared = workspace(planned, recipe, preset, data_dir, device) if jobs else None
-    for index, (draw, names) in enumerate(jobs):
+    for index, job in enumerate(jobs):
         report(index, len(jobs))
-        for record in run_trials(prepared, draw, names):
+        for record in run_trials(prepared, job.reception, job.names):
             store.put(record)
     report(len(jobs), len(jobs))
     store.export_csv()
